@@ -1,0 +1,53 @@
+# The few commands of the project; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCE ?= $(or $(MIRROR_SOURCE),sample)
+LOCK := requirements/lock.txt
+STAMP := $(VENV)/installed-$(shell cksum $(LOCK) | cut -d' ' -f1)
+
+export MIRROR_SOURCE := $(SOURCE)
+ifdef DECLARATIONS
+export MIRROR_DECLARATIONS := $(abspath $(DECLARATIONS))
+endif
+export DAGSTER_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export GX_ANALYTICS_ENABLED := false
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help setup run test dev lint docs rollback clean
+
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(STAMP): $(LOCK)
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another one with make PYTHON=...")'
+	@echo "Setting up $(VENV) (about a minute, once) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@touch $(STAMP)
+
+setup: $(STAMP) ## install the locked dependencies into .venv
+
+run: $(STAMP) ## build and publish a release: planted world, or SOURCE=files DECLARATIONS=<folder>
+	@$(BIN)/python -m orchestration.defs.cli run
+
+test: $(STAMP) ## run the whole test suite
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+dev: $(STAMP) ## open the orchestrator's page with schedules and sensors loaded
+	@$(BIN)/python -m orchestration.defs.cli dev
+
+lint: $(STAMP) ## check style and types as continuous integration does
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/sqlfluff lint --processes 1 dbt_project/models queries
+
+docs: $(STAMP) ## write the generated pages: data dictionary and settings
+	@$(BIN)/python -m orchestration.defs.cli docs
+
+rollback: $(STAMP) ## point analysts at an earlier release: RELEASE=<id>
+	@$(BIN)/python -m orchestration.defs.cli rollback $(RELEASE)
+
+clean: ## remove everything a run of this SOURCE wrote
+	@rm -rf data/$(SOURCE)

@@ -1,0 +1,234 @@
+"""Suite on reconciled flows: tables `pairs`, `sources`, `mirror_flows`, `mirror_totals`, `reliability`.
+
+Belongs here: what must be true of mirror pairs, valuations, gaps, estimates and intervals. Does not belong here: what
+single reporters filed (`landed_declarations`) or public tables (`marts`).
+"""
+
+from __future__ import annotations
+
+from expectations.model import Suite
+from expectations.rules import (
+    Figure,
+    Part,
+    absent_tables,
+    assemble,
+    codes,
+    figures,
+    known_values,
+    promised_columns,
+    row_rules,
+)
+from expectations.schemas import KNOWN_STATUSES, RECONCILED_TABLES
+from expectations.tables import GateTables
+
+_SHOW = (
+    "mirror_flow_id, status, exporter_value_usd, importer_value_usd, exporter_fob_usd, importer_fob_usd, "
+    "cif_rate_ratio, cif_source, gap_fob_usd, gap_log_ratio, reconciled_fob_usd, reconciled_fob_usd_p05, "
+    "reconciled_fob_usd_p25, reconciled_fob_usd_p75, reconciled_fob_usd_p95, exporter_bias_log, importer_bias_log, "
+    "exporter_weight_ratio, importer_weight_ratio"
+)
+_ORDER = "mirror_flow_id"
+_TWO_POSITIVE_SIDES = "status = 'two_sided' and exporter_fob_usd > 0 and importer_fob_usd > 0"
+_EXPORTER = "(ln(exporter_fob_usd) - coalesce(exporter_bias_log, 0))"
+_IMPORTER = "(ln(importer_fob_usd) - coalesce(importer_bias_log, 0))"
+_CHAPTER = "coalesce(chapter_effect_log, 0)"
+# The chapter effect belongs to the difference of the two sides; either side may carry it.
+_SIDES = f"{_EXPORTER}, {_EXPORTER} - {_CHAPTER}, {_IMPORTER}, {_IMPORTER} + {_CHAPTER}"
+
+
+def reconciled_flows(tables: GateTables) -> Suite:
+    """The suite; `tables` says which places are known."""
+    return assemble(
+        "reconciled_flows",
+        [
+            *promised_columns(
+                "reconciled_columns_and_types_match_the_contract",
+                "no_reconciled_column_is_undeclared",
+                RECONCILED_TABLES,
+            ),
+            _identity_rules(),
+            _reliability_rules(),
+            *_known_codes(tables),
+            _keys(tables),
+            _conservation(),
+            _plausibility(),
+        ],
+    )
+
+
+def _identity_rules() -> Part:
+    valuation = {
+        "mirror_flow_ids_spell_their_keys": (
+            "mirror_flow_id is distinct from frequency || '-' || period || '-' || exporter_code || '-' || "
+            "importer_code || '-' || product_code"
+        ),
+        "exporter_is_not_the_importer": "exporter_code = importer_code",
+        "statuses_agree_with_the_sides": (
+            "(status = 'two_sided' and (exporter_value_usd is null or importer_value_usd is null)) or "
+            "(status like 'exporter_only%' and (exporter_value_usd is null or importer_value_usd is not null)) or "
+            "(status like 'importer_only%' and (importer_value_usd is null or exporter_value_usd is not null))"
+        ),
+        "flow_values_are_not_negative": (
+            "exporter_value_usd < 0 or importer_value_usd < 0 or exporter_fob_usd < 0 or importer_fob_usd < 0 or "
+            "reconciled_fob_usd < 0 or isnan(reconciled_fob_usd)"
+        ),
+        "cif_rates_are_within_their_bounds": "cif_rate_ratio < 0 or cif_rate_ratio > 0.3 + 1e-9",
+        "cif_corrections_are_applied_once": (
+            "importer_fob_usd > importer_value_usd * (1 + 1e-9) or "
+            "(importer_fob_usd is null and importer_value_usd is not null)"
+        ),
+        "gaps_are_exporter_minus_importer": (
+            "abs(gap_fob_usd - (exporter_fob_usd - importer_fob_usd)) > "
+            "1e-6 * greatest(exporter_fob_usd, importer_fob_usd, 1) or "
+            "(gap_fob_usd is null and exporter_fob_usd is not null and importer_fob_usd is not null) or "
+            f"({_TWO_POSITIVE_SIDES} and not coalesce(abs(gap_log_ratio - ln(exporter_fob_usd / importer_fob_usd)) "
+            "<= 1e-6, false))"
+        ),
+    }
+    estimate = {
+        "interval_contains_the_estimate": (
+            "reconciled_fob_usd is not null and not coalesce("
+            "reconciled_fob_usd_p05 <= reconciled_fob_usd_p25 * (1 + 1e-9) and "
+            "reconciled_fob_usd_p25 <= reconciled_fob_usd * (1 + 1e-9) and "
+            "reconciled_fob_usd <= reconciled_fob_usd_p75 * (1 + 1e-9) and "
+            "reconciled_fob_usd_p75 <= reconciled_fob_usd_p95 * (1 + 1e-9), false)"
+        ),
+        "reconciled_value_lies_between_the_bias_corrected_sides": (
+            f"{_TWO_POSITIVE_SIDES} and not coalesce(ln(reconciled_fob_usd) between "
+            f"least({_SIDES}) - 1e-6 and greatest({_SIDES}) + 1e-6, false)"
+        ),
+        "weights_of_two_sided_flows_sum_to_one": (
+            f"{_TWO_POSITIVE_SIDES} and not coalesce(abs(exporter_weight_ratio + importer_weight_ratio - 1) <= 1e-6 "
+            "and exporter_weight_ratio >= 0 and importer_weight_ratio >= 0, false)"
+        ),
+        "p_values_are_probabilities": "p_value < 0 or p_value > 1 or isnan(p_value)",
+    }
+    return row_rules("mirror_flows", valuation | estimate, _SHOW, _ORDER)
+
+
+def _reliability_rules() -> Part:
+    show = "frequency, window_start_year, window_end_year, reporter_code, role, bias_log, sigma_log, pair_count"
+    rules = {
+        "reliability_figures_are_finite_and_positive": (
+            "not coalesce(sigma_log > 0 and isfinite(sigma_log) and isfinite(bias_log) and pair_count >= 0, false)"
+        ),
+        "roles_are_exporter_or_importer": "coalesce(role, '') not in ('exporter', 'importer')",
+        "reporter_biases_are_plausible": "abs(bias_log) > 1.5 and pair_count >= 50",
+    }
+    return row_rules("reliability", rules, show, "1, 2, 3, 4, 5", by="frequency, window_start_year")
+
+
+def _known_codes(tables: GateTables) -> list[Part]:
+    places = codes(tables, "places")
+    return [
+        known_values("exporter_codes_are_known", "mirror_flows", "exporter_code", places, "true", _SHOW, _ORDER),
+        known_values("importer_codes_are_known", "mirror_flows", "importer_code", places, "true", _SHOW, _ORDER),
+        known_values("statuses_are_known", "mirror_flows", "status", KNOWN_STATUSES, "true", _SHOW, _ORDER),
+        known_values(
+            "cif_sources_are_known",
+            "mirror_flows",
+            "coalesce(cif_source, 'none')",
+            ("reported", "observed", "modelled", "none"),
+            "true",
+            _SHOW,
+            _ORDER,
+        ),
+    ]
+
+
+def _keys(tables: GateTables) -> Part:
+    absent = absent_tables(tables, tuple(RECONCILED_TABLES), ("pairs", "mirror_flows", "reliability"))
+    repeated_flows = (
+        "select mirror_flow_id, count(*) as row_count from mirror_flows group by 1 having count(*) > 1 order by 1"
+    )
+    total_key = "frequency, period, exporter_code, importer_code, product_code"
+    repeated_totals = (
+        f"select {total_key}, count(*) as row_count from mirror_totals group by {total_key} having count(*) > 1 "
+        f"order by {total_key}"
+    )
+    reliability_key = "frequency, window_start_year, window_end_year, reporter_code, role"
+    repeated_reliability = (
+        f"select {reliability_key}, count(*) as row_count from reliability group by {reliability_key} "
+        f"having count(*) > 1 order by {reliability_key}"
+    )
+    lost = (
+        "select coalesce(p.mirror_flow_id, f.mirror_flow_id) as mirror_flow_id, p.mirror_flow_id is null as "
+        "is_without_pair, f.mirror_flow_id is null as is_unreconciled from pairs p full join mirror_flows f "
+        "on p.mirror_flow_id = f.mirror_flow_id where p.mirror_flow_id is null or f.mirror_flow_id is null order by 1"
+    )
+    return figures(
+        "keys_of_flows",
+        [
+            Figure("reconciled_tables_are_present", f"select count(*) from ({absent})", f"{absent} order by 1"),
+            Figure("mirror_flow_ids_are_unique", f"select count(*) from ({repeated_flows})", repeated_flows),
+            Figure("mirror_total_keys_are_unique", f"select count(*) from ({repeated_totals})", repeated_totals),
+            Figure("reliability_keys_are_unique", f"select count(*) from ({repeated_reliability})", repeated_reliability),
+            Figure("every_pair_is_reconciled_once", f"select count(*) from ({lost})", lost),
+        ],
+    )
+
+
+def _conservation() -> Part:
+    """Dollars of the pair account against the dollars of the pairs, per period, reporter and side.
+
+    A reporter-year rolled up from months has no annual declaration of its own, so it is not compared twice.
+    """
+    declared = (
+        "select frequency, period, reporter_code, flow_code, sum(value_usd) as declared_usd from declarations "
+        "where account = 'pair' group by all"
+    )
+    sides = (
+        "select frequency, period, exporter_code as reporter_code, 'X' as flow_code, sum(exporter_value_usd) as "
+        "paired_usd, bool_and(coalesce(is_rolled_up, false)) as is_rolled_up from pairs "
+        "where exporter_value_usd is not null group by all union all "
+        "select frequency, period, importer_code, 'M', sum(importer_value_usd), "
+        "bool_and(coalesce(is_rolled_up, false)) from pairs where importer_value_usd is not null group by all"
+    )
+    key = "frequency, period, reporter_code, flow_code"
+    compared = (
+        f"select {key}, coalesce(declared_usd, 0) as declared_usd, coalesce(paired_usd, 0) as paired_usd "
+        f"from ({declared}) full join ({sides}) using ({key}) "
+        "where declared_usd is not null or not is_rolled_up"
+    )
+    apart = "abs(declared_usd - paired_usd)"
+    silent = (
+        "select f.mirror_flow_id, f.status, coalesce(c.is_complete, false) as partner_is_complete from "
+        "(select mirror_flow_id, status, frequency, period, case when status like 'exporter%' then importer_code "
+        "else exporter_code end as reporter_code, case when status like 'exporter%' then 'M' else 'X' end as "
+        "flow_code from mirror_flows where status <> 'two_sided') f left join coverage c using "
+        f"({key}) where coalesce(c.is_complete, false) <> (f.status like '%_partner_silent') order by 1"
+    )
+    return figures(
+        "conservation_of_flows",
+        [
+            Figure(
+                "every_paired_dollar_stands_in_exactly_one_pair",
+                f"select coalesce(sum({apart}) / greatest(sum(declared_usd), 1), 0) from ({compared})",
+                f"select * from ({compared}) where {apart} > 1e-6 * greatest(declared_usd, 1) order by {key}",
+            ),
+            Figure("silent_partners_did_report", f"select count(*) from ({silent})", silent),
+        ],
+    )
+
+
+def _plausibility() -> Part:
+    by_frequency = (
+        "select frequency, sum(exporter_fob_usd) as exporter_fob_usd, sum(importer_fob_usd) as importer_fob_usd, "
+        "median(gap_log_ratio) as median_gap_log_ratio, count(*) as flow_count from mirror_flows "
+        f"where {_TWO_POSITIVE_SIDES} group by frequency order by frequency"
+    )
+    return figures(
+        "plausibility_of_flows",
+        [
+            Figure(
+                "the_median_gap_is_small",
+                f"select coalesce(max(abs(median_gap_log_ratio)), 0) from ({by_frequency})",
+                by_frequency,
+            ),
+            Figure(
+                "both_sides_of_two_sided_flows_add_up_alike",
+                f"select coalesce(max(abs(ln(exporter_fob_usd / importer_fob_usd))), 0) from ({by_frequency})",
+                by_frequency,
+            ),
+        ],
+    )

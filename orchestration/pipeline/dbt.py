@@ -1,0 +1,75 @@
+"""The environment that dbt runs in, and its manifest.
+
+Belongs here: the variables that dbt_project/profiles.yml and the sources read, and parsing the project when it
+changed. Does not belong here: running models, which the orchestrator does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.storage import fingerprint_of_tree, write_bytes
+
+PROJECT_FILES = ("*.yml", "models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*")
+QUIET = {
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "DO_NOT_TRACK": "1",
+    "DBT_VERSION_CHECK": "false",
+    "DBT_NO_VERSION_CHECK": "true",
+}
+
+
+class ManifestError(Exception):
+    """dbt could not parse the project; the text says what dbt said."""
+
+
+def dbt_environment(paths: DataPaths, run_id: str, method_version: str, threads: int) -> dict[str, str]:
+    """Environment variables of one dbt invocation."""
+    return QUIET | {
+        "DBT_STAGING_PATH": str(paths.staging_db(run_id)),
+        "DBT_DATA_DIR": str(paths.root),
+        "DBT_AUDIT_PATH": str(paths.audit_results(run_id)),
+        "DBT_RUN_ID": run_id,
+        "DBT_METHOD_VERSION": method_version,
+        "DBT_THREADS": str(threads),
+    }
+
+
+def ensure_manifest(dbt_dir: Path, environment: Mapping[str, str] | None = None) -> Path:
+    """Parse the dbt project when its files changed since the last time; returns the manifest's path.
+
+    Raises ManifestError with dbt's own words when the project does not parse.
+    """
+    manifest = dbt_dir / "target" / "manifest.json"
+    stamp = dbt_dir / "target" / "manifest_fingerprint.txt"
+    fingerprint = fingerprint_of_tree(dbt_dir, PROJECT_FILES)
+    if manifest.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint:
+        return manifest
+    placeholder = dbt_environment(DataPaths(dbt_dir / "target" / "unused"), "parse", "parse", 1)
+    outcome = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")),
+            "parse",
+            "--project-dir",
+            str(dbt_dir),
+            "--profiles-dir",
+            str(dbt_dir),
+            "--quiet",
+        ],
+        env={**os.environ, **placeholder, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if outcome.returncode != 0:
+        raise ManifestError(
+            "dbt cannot parse its project, so no model can be built; mend what dbt says: "
+            f"{outcome.stdout}{outcome.stderr}"
+        )
+    write_bytes(stamp, fingerprint.encode())
+    return manifest

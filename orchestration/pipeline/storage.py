@@ -1,0 +1,84 @@
+"""Writing so that a killed run loses nothing, and knowing what need not be done again.
+
+Belongs here: atomic writes, fingerprints, the stamp that says which input a result was made from.
+Does not belong here: what the results mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+_CHUNK_BYTES = 1 << 20
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes (hex)."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def combine(*parts: str) -> str:
+    """One fingerprint (16 hex digits) of several texts; their order matters."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def fingerprint_of_tree(root: Path, patterns: Iterable[str]) -> str:
+    """Fingerprint of the files below `root` that match the patterns: names and bytes, in a fixed order."""
+    found = sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})
+    kept = (p for p in found if not {"target", "__pycache__", "logs"} & set(p.relative_to(root).parts))
+    return combine(*(f"{path.relative_to(root)}:{sha256_of_file(path)}" for path in kept))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write under a temporary name and rename, so that a reader sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write a frame as zstd Parquet under a temporary name and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    frame.write_parquet(temporary, compression="zstd", statistics=True)
+    temporary.replace(path)
+
+
+class Stamps:
+    """Which input each result of a stage was made from; written after the result, read before doing it again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def is_current(self, key: str, fingerprint: str, results: Iterable[Path]) -> bool:
+        """True when the stored fingerprint equals this one and every result is there."""
+        stamp = self._folder / f"{key}.txt"
+        return (
+            stamp.is_file()
+            and stamp.read_text(encoding="utf-8") == fingerprint
+            and all(path.is_file() for path in results)
+        )
+
+    def write(self, key: str, fingerprint: str) -> None:
+        """Say that the results of this key were made from this input."""
+        write_bytes(self._folder / f"{key}.txt", fingerprint.encode())
+
+
+def remove_other_files(folder: Path, keep: set[str]) -> int:
+    """Remove files of periods that the source no longer holds; returns how many went."""
+    if not folder.is_dir():
+        return 0
+    gone = [path for path in sorted(folder.iterdir()) if path.is_file() and path.stem not in keep]
+    for path in gone:
+        path.unlink()
+    return len(gone)

@@ -1,0 +1,95 @@
+"""The direction of imports, held by reading every module's syntax tree.
+
+Belongs here: who may import whom. Does not belong here: style, which ruff and mypy hold.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PURE = ("orchestration.comtrade", "orchestration.reconcile", "orchestration.sample")
+PURE_MAY_IMPORT = {"polars", "numpy", "scipy"} | set(sys.stdlib_module_names)
+NO_IO = ("orchestration.reconcile", "orchestration.sample")
+IO_MODULES = {"os", "shutil", "tempfile", "urllib", "http", "socket", "subprocess", "sqlite3"}
+
+
+def _module_name(root: Path, path: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def violations(root: Path) -> list[str]:
+    """Every forbidden import below `root`, as 'module imports name'."""
+    bad: list[str] = []
+    for folder in ("orchestration", "expectations"):
+        for path in sorted((root / folder).rglob("*.py")):
+            module, names = _module_name(root, path), _imports(path)
+            bad += [f"{module} imports {n}" for n in sorted(names) if _forbidden(module, n)]
+    return bad
+
+
+def _forbidden(module: str, name: str) -> bool:
+    top = name.split(".")[0]
+    if any(_inside(module, package) for package in PURE):
+        own = next(package for package in PURE if _inside(module, package))
+        if top not in PURE_MAY_IMPORT and not _inside(name, own):
+            return True
+    if any(_inside(module, package) for package in NO_IO) and top in IO_MODULES:
+        return True
+    if _inside(module, "expectations") and top in {"dagster", "dagster_dbt", "orchestration"}:
+        return True
+    in_defs = _inside(module, "orchestration.defs")
+    if top in {"dagster", "dagster_dbt"} and not in_defs:
+        return True
+    return (
+        _inside(name, "orchestration.defs") and not in_defs and module != "orchestration.definitions"
+    )
+
+
+def test_imports_point_in_the_agreed_direction_when_the_whole_project_is_read(project_dir: Path) -> None:
+    assert violations(project_dir) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("orchestration/reconcile/bad.py", "import dagster"),
+        ("orchestration/comtrade/bad.py", "from orchestration.settings import Settings"),
+        ("orchestration/sample/bad.py", "import requests"),
+        ("orchestration/reconcile/bad.py", "import os"),
+        ("expectations/bad.py", "from orchestration.pipeline import paths"),
+        ("expectations/bad.py", "import dagster as dg"),
+        ("orchestration/release/bad.py", "from orchestration.defs import cli"),
+        ("orchestration/pipeline/bad.py", "from dagster import asset"),
+    ],
+)
+def test_a_forbidden_import_is_found_when_a_module_makes_it(tmp_path: Path, file: str, source: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text(source + "\n", encoding="utf-8")
+    assert len(violations(tmp_path)) >= 1
+
+
+def test_allowed_imports_pass_when_a_pure_module_uses_polars(tmp_path: Path) -> None:
+    path = tmp_path / "orchestration" / "reconcile" / "good.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("import polars as pl\nfrom orchestration.reconcile import schema\n", encoding="utf-8")
+    assert violations(tmp_path) == []
