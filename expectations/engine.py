@@ -1,8 +1,8 @@
 """Great Expectations as the judge: turns checks into expectations, validates batches, returns verdicts.
 
-Belongs here: everything that knows Great Expectations. It is imported only when a suite runs (the import takes
-seconds), with its analytics switched off, in an ephemeral context that writes no file and opens no connection.
-Does not belong here: what is checked (`suites`) and how a verdict is told (`runner`).
+Belongs here: everything that knows Great Expectations. It is imported only when a suite runs (the import
+takes seconds), with its analytics switched off, in an ephemeral context that writes no file and opens no
+connection. Does not belong here: what is checked (`suites`) and how a verdict is told (`runner`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 
 from expectations.model import Check, GateError, Threshold
 
+# Figures are kept to this many decimals: what lies below is the noise of adding doubles, not a finding.
+FIGURE_DECIMALS = 12
 _BATCH_NUMBERS = count()
 
 
@@ -33,7 +35,8 @@ def judge(
 ) -> dict[str, Verdict]:
     """Verdict by check name. `batches` are pandas frames by batch name.
 
-    Raises GateError when an expectation could not be evaluated: an unevaluated check must never count as passed.
+    Raises GateError when an expectation could not be evaluated: an unevaluated check must never count as
+    passed.
     """
     gx = _great_expectations()
     context = gx.get_context(mode="ephemeral")
@@ -84,11 +87,12 @@ def _verdict(name: str, result: Any) -> Verdict:
     if raised:
         texts = [part.get("exception_message", "") for part in info.values() if isinstance(part, dict)]
         raise GateError(
-            f"The check {name} could not be evaluated: {' '.join(texts) or info}. A check that was not made must not "
+            f"The check {name} could not be evaluated: {' '.join(texts) or info}. A check that was not made "
+            "must not "
             "pass. Mend the batch it reads (expectations/suites)."
         )
     observed = result.result.get("observed_value", result.result.get("unexpected_count"))
     figure = None if observed is None else float(observed)
     if figure is None or not math.isfinite(figure):
         return Verdict(passed=False, figure=None)
-    return Verdict(passed=bool(result.success), figure=figure)
+    return Verdict(passed=bool(result.success), figure=round(figure, FIGURE_DECIMALS))

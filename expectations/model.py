@@ -15,16 +15,19 @@ Judgement = Literal["at_most", "at_least", "in_set", "columns_equal"]
 
 
 class GateError(RuntimeError):
-    """A suite could not be judged at all; the message says what is wrong, why it matters and how to mend it."""
+    """A suite could not be judged at all; the message says what is wrong, why it matters and how to mend
+    it.
+    """
 
 
 @dataclass(frozen=True)
 class GateInputs:
     """Where the data of one run stands.
 
-    `staging_db` is needed by the suite `marts` only. `last_release_dir` is the release to compare with (None: there
-    is none); comparisons are made only when the release names the same `source`. `landed_dir` holds the landed
-    Parquet files, with which conservation is proven. `primary_keys` maps a public table to its key columns.
+    `staging_db` is needed by the suite `marts` only. `last_release_dir` is the release to compare with
+    (None: there is none); comparisons are made only when the release names the same `source`. `landed_dir`
+    holds the landed Parquet files, with which conservation is proven. `primary_keys` maps a public table to
+    its key columns.
     """
 
     contracted_dir: Path
@@ -39,7 +42,9 @@ class GateInputs:
 
 @dataclass(frozen=True)
 class Threshold:
-    """One row of thresholds.csv: the limit of a check, why this number, since when, and the words of its refusal."""
+    """One row of thresholds.csv: the limit of a check, why this number, since when, and the words of its
+    refusal.
+    """
 
     suite: str
     check_name: str
@@ -57,9 +62,10 @@ class Threshold:
 class Check:
     """One expectation: which column of which batch is judged, and how.
 
-    `at_most` judges the sum of a column of counts (batch of several rows) or a single figure (batch of one row);
-    `at_least` a single figure; `in_set` that every value of `column` stands in `value_set`; `columns_equal` that
-    `column` and `other_column` agree row by row. `failing` is SQL for the rows behind the figure, in a fixed order.
+    `at_most` judges the sum of a column of counts (batch of several rows) or a single figure (batch of one
+    row); `at_least` a single figure; `in_set` that every value of `column` stands in `value_set`;
+    `columns_equal` that `column` and `other_column` agree row by row. `failing` is SQL for the rows behind
+    the figure, in a fixed order.
     """
 
     name: str
@@ -85,7 +91,8 @@ class Suite:
 class CheckResult:
     """The verdict on one check: a row of the audit record.
 
-    `figure` is NULL when there was nothing to compare with. `failing_sample` is JSON text: a list of at most 20 rows.
+    `figure` is NULL when there was nothing to compare with. `failing_sample` is JSON text: a list of at most
+    20 rows.
     """
 
     suite: str

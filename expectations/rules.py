@@ -1,7 +1,7 @@
 """Builders of checks: rules about rows, single figures, sets of codes, promised columns.
 
-Belongs here: turning a rule into the SQL of a bounded batch and of its failing rows. Does not belong here: the rules
-themselves (`suites`), their limits (`thresholds.csv`) and their judgement (`engine`).
+Belongs here: turning a rule into the SQL of a bounded batch and of its failing rows. Does not belong here:
+the rules themselves (`suites`), their limits (`thresholds.csv`) and their judgement (`engine`).
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ def assemble(name: str, parts: Sequence[Part]) -> Suite:
     return Suite(name, {part.batch: part.sql for part in parts}, checks)
 
 
-def row_rules(
-    table: str, rules: Mapping[str, str], show: str, order: str, by: str = "frequency, period"
-) -> Part:
+def row_rules(table: str, rules: Mapping[str, str], show: str, order: str, by: str = "frequency, period") -> Part:
     """Rules about single rows: check name -> SQL condition that is true of a *violating* row.
 
-    The batch holds one row per partition (`by`) and one column of violation counts per rule: one pass over the table.
+    The batch holds one row per partition (`by`) and one column of violation counts per rule: one pass over
+    the table.
     """
     counts = ", ".join(
         f'cast(count(*) filter (where {condition}) as bigint) as "{name}"' for name, condition in rules.items()
@@ -63,7 +62,9 @@ class Figure:
 
 
 def figures(batch: str, members: Sequence[Figure]) -> Part:
-    """Single figures side by side in a batch of one row; those that cannot be compared are left out of the query."""
+    """Single figures side by side in a batch of one row; those that cannot be compared are left out of the
+    query.
+    """
     asked = [one for one in members if one.not_comparable is None]
     columns = ", ".join(f'cast(({one.sql}) as double) as "{one.name}"' for one in asked) or "0 as nothing"
     checks = tuple(
@@ -81,11 +82,19 @@ def figures(batch: str, members: Sequence[Figure]) -> Part:
 
 
 def known_values(
-    name: str, table: str, column: str, known: Sequence[str], where: str = "true", show: str = "", order: str = ""
+    name: str,
+    table: str,
+    column: str,
+    known: Sequence[str],
+    where: str = "true",
+    show: str = "",
+    order: str = "",
 ) -> Part:
-    """Every distinct value of a column (an expression is allowed) stands in the known set; NULL is not a value here.
+    """Every distinct value of a column (an expression is allowed) stands in the known set; NULL is not a
+    value here.
 
-    The batch holds the distinct values with the number of rows that carry them. An empty known set fails everything.
+    The batch holds the distinct values with the number of rows that carry them. An empty known set fails
+    everything.
     """
     batch = f"values_of_{name}"
     sql = (
@@ -94,14 +103,17 @@ def known_values(
     )
     listed = ", ".join("'" + value.replace("'", "''") + "'" for value in known) or "''"
     failing = (
-        f"select {show or column} from {table} where {where} and {column} is not null and {column} not in ({listed}) "
+        f"select {show or column} from {table} where {where} and {column} is not null and {column} not in "
+        f"({listed}) "
         f"order by {order or column}"
     )
     return Part(batch, sql, (Check(name, batch, "value", "in_set", failing, tuple(known)),))
 
 
 def promised_columns(name: str, surplus_name: str, promised: Mapping[str, Mapping[str, str]]) -> list[Part]:
-    """Every promised column stands in every file with its promised type; columns nobody promised are counted apart."""
+    """Every promised column stands in every file with its promised type; columns nobody promised are counted
+    apart.
+    """
     values = ", ".join(
         f"('{table}', '{column}', '{data_type}')"
         for table, columns in promised.items()
@@ -111,15 +123,18 @@ def promised_columns(name: str, surplus_name: str, promised: Mapping[str, Mappin
         f"select '{table}' as table_name, * from {table}_found where all_files > 0" for table in promised
     )
     compared = (
-        "select p.table_name, p.column_name, p.data_type as promised_type, case when f.column_name is null then "
+        "select p.table_name, p.column_name, p.data_type as promised_type, case when f.column_name is null "
+        "then "
         "'absent' when f.file_count < f.all_files and f.data_type = p.data_type then 'absent in some files' "
         "else f.data_type end as found_type, coalesce(f.a_file, '') as a_file "
-        f"from (values {values}) p(table_name, column_name, data_type) left join found f using (table_name, column_name) "
+        f"from (values {values}) p(table_name, column_name, data_type) left join found f using (table_name, "
+        "column_name) "
         "where p.table_name in (select table_name from found) order by 1, 2, 4"
     )
     surplus = (
         "select f.table_name, f.column_name, f.data_type as found_type, f.a_file from found f anti join "
-        f"(values {values}) p(table_name, column_name, data_type) using (table_name, column_name) order by 1, 2, 3"
+        f"(values {values}) p(table_name, column_name, data_type) using (table_name, column_name) order by "
+        "1, 2, 3"
     )
     with_found = f"with found as ({found})"
     failing = f"{with_found} select * from ({compared}) where promised_type <> found_type order by 1, 2, 4"
@@ -141,7 +156,9 @@ def codes(tables: GateTables, seed: str) -> tuple[str, ...]:
 
 
 def absent_tables(tables: GateTables, names: Sequence[str], must_hold_rows: Sequence[str]) -> str:
-    """SQL of the tables that are absent, unreadable or, where rows are needed, empty: (table_name, problem)."""
+    """SQL of the tables that are absent, unreadable or, where rows are needed, empty: (table_name,
+    problem).
+    """
     parts = []
     for name in names:
         if name in tables.problems:

@@ -1,7 +1,7 @@
 """Runs a suite: reads its batches, has them judged, tells the verdicts.
 
-Belongs here: the order of work and the words of a result. Does not belong here: what is checked, and what follows
-from a verdict (publication decides that from the stored results).
+Belongs here: the order of work and the words of a result. Does not belong here: what is checked, and what
+follows from a verdict (publication decides that from the stored results).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ SUITES: dict[str, Callable[[GateTables], Suite]] = {
 def run_suite(name: str, inputs: GateInputs) -> list[CheckResult]:
     """Judge one suite (`landed_declarations`, `reconciled_flows` or `marts`); results in the suite's order.
 
-    Raises GateError when the suite is unknown or could not be judged at all. A table that is absent or a column of
-    the wrong type is not an error of this function but a failed check.
+    Raises GateError when the suite is unknown or could not be judged at all. A table that is absent or a
+    column of the wrong type is not an error of this function but a failed check.
     """
     if name not in SUITES:
         raise GateError(
@@ -50,12 +50,16 @@ def run_suite(name: str, inputs: GateInputs) -> list[CheckResult]:
 
 
 def required_checks() -> tuple[str, ...]:
-    """Every check of severity error as `suite.check_name`: what an audit record must hold to let a release out."""
+    """Every check of severity error as `suite.check_name`: what an audit record must hold to let a release
+    out.
+    """
     return tuple(sorted(f"{s}.{c}" for (s, c), t in load_thresholds().items() if t.severity == "error"))
 
 
 def to_frame(results: Iterable[CheckResult]) -> Any:
-    """Results as a pyarrow table, ordered by suite and check; no clock in it, equal results give equal bytes."""
+    """Results as a pyarrow table, ordered by suite and check; no clock in it, equal results give equal
+    bytes.
+    """
     import pyarrow as pa
 
     fields = [
@@ -73,15 +77,14 @@ def to_frame(results: Iterable[CheckResult]) -> Any:
         ("message", pa.string()),
     ]
     ordered = sorted(results, key=lambda one: (one.suite, one.check_name))
-    rows = [
-        vars(one) | {"threshold_date": datetime.date.fromisoformat(one.threshold_date)}
-        for one in ordered
-    ]
+    rows = [vars(one) | {"threshold_date": datetime.date.fromisoformat(one.threshold_date)} for one in ordered]
     return pa.Table.from_pylist(rows, schema=pa.schema(fields))
 
 
 def write_results(results: Iterable[CheckResult], path: Path) -> None:
-    """Write the results as zstd Parquet under a temporary name and rename it (runs/<run_id>/audit/results.parquet)."""
+    """Write the results as zstd Parquet under a temporary name and rename it
+    (runs/<run_id>/audit/results.parquet).
+    """
     import pyarrow.parquet as pq
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,8 @@ def _message(threshold: Threshold, limit: str, verdict: Verdict) -> str:
     if verdict.passed:
         return f"Holds: {figure}, {limit}."
     return (
-        f"{threshold.what_is_wrong} Found {figure}, allowed {limit}. Why it matters: {threshold.why_it_matters} "
+        f"{threshold.what_is_wrong} Found {figure}, allowed {limit}. Why it matters: "
+        f"{threshold.why_it_matters} "
         f"How to mend it: {threshold.how_to_mend}"
     )
 

@@ -1,7 +1,7 @@
 """Columns and types that the stages before the gate have promised.
 
-Belongs here: the promised columns of the contracted and reconciled tables, as data, in DuckDB's type names. Does
-not belong here: the public tables (dbt contracts hold those) and any check.
+Belongs here: the promised columns of the contracted and reconciled tables, as data, in DuckDB's type names.
+Does not belong here: the public tables (dbt contracts hold those) and any check.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ def _columns(**groups: str) -> dict[str, str]:
 
 DECLARATIONS = _columns(
     text="declaration_id delivery_id source_file source_format frequency period reporter_code reporter_iso3 "
-    "flow_code partner_code partner_iso3 partner2_code product_code chapter_code hs_revision customs_code mot_code "
+    "flow_code partner_code partner_iso3 partner2_code product_code chapter_code hs_revision customs_code "
+    "mot_code "
     "mos_code valuation_filed quantity_unit_code account account_reason quarantine_field quarantine_value",
     integer="source_line product_level",
     number="value_usd cif_value_usd fob_value_usd quantity net_weight_kg gross_weight_kg",
@@ -57,7 +58,8 @@ MIRROR_FLOWS = PAIRS | _columns(
     text="cif_source method_name method_version",
     number="exporter_fob_usd importer_fob_usd cif_rate_ratio cif_rate_se_log gap_fob_usd gap_log_ratio "
     "gap_share_ratio reconciled_fob_usd reconciled_fob_usd_p05 reconciled_fob_usd_p25 reconciled_fob_usd_p75 "
-    "reconciled_fob_usd_p95 sd_log exporter_weight_ratio importer_weight_ratio exporter_bias_log importer_bias_log "
+    "reconciled_fob_usd_p95 sd_log exporter_weight_ratio importer_weight_ratio exporter_bias_log "
+    "importer_bias_log "
     "chapter_effect_log exporter_sigma_log importer_sigma_log z_score p_value nes_reallocated_fob_usd "
     "hs_ambiguity_ratio reconciled_net_weight_kg",
 )
@@ -122,10 +124,13 @@ KNOWN_ACCOUNT_REASONS = tuple(
     for account, reasons in {
         "pair": "kept summed_from_breakdown",
         "total": "world_partner coarser_level total_product",
-        "special": "special_partner self_trade group_place sub_flow breakdown_beside_total superseded_vintage "
+        "special": "special_partner self_trade group_place sub_flow breakdown_beside_total "
+        "superseded_vintage "
         "non_hs_classification",
-        "quarantine": "unknown_flow unknown_place unknown_product unknown_unit unknown_customs unknown_transport "
-        "unknown_mode_of_supply unparseable_field place_not_valid_at_date duplicate_row conflicting_duplicate "
+        "quarantine": "unknown_flow unknown_place unknown_product unknown_unit unknown_customs "
+        "unknown_transport "
+        "unknown_mode_of_supply unparseable_field place_not_valid_at_date duplicate_row "
+        "conflicting_duplicate "
         "missing_value negative_value unknown_column",
     }.items()
     for reason in reasons.split()

@@ -1,7 +1,9 @@
-"""Opens the data of one run for the gate: DuckDB views over Parquet folders, seeds, marts and the last release.
+"""Opens the data of one run for the gate: DuckDB views over Parquet folders, seeds, marts and the last
+release.
 
-Belongs here: finding, opening and projecting tables so that every check can run even when a column is missing or has
-the wrong type (the schema checks say so; the others see NULL). Does not belong here: any verdict.
+Belongs here: finding, opening and projecting tables so that every check can run even when a column is
+missing or has the wrong type (the schema checks say so; the others see NULL). Does not belong here: any
+verdict.
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ _LANDED_COLUMNS = {"delivery_id": "VARCHAR", "primaryValue": "DOUBLE"}
 class GateTables:
     """An open DuckDB session with one view per table.
 
-    `problems` names the tables that are absent or unreadable, with the reason. `not_comparable` says why nothing is
-    compared with an earlier release, or is None. `public_tables` are the tables of schema marts in the staging file.
+    `problems` names the tables that are absent or unreadable, with the reason. `not_comparable` says why
+    nothing is compared with an earlier release, or is None. `public_tables` are the tables of schema marts
+    in the staging file.
     """
 
     con: duckdb.DuckDBPyConnection
@@ -70,7 +73,8 @@ def open_tables(inputs: GateInputs) -> Iterator[GateTables]:
     """Open everything the inputs name; closes the session afterwards. Raises GateError for missing seeds."""
     with (
         tempfile.TemporaryDirectory(prefix="gate-") as spill,
-        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill}) as con,
+        # One thread: sums of doubles depend on the order of adding, and equal data must give equal figures.
+        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill, "threads": 1}) as con,
     ):
         con.execute("set enable_progress_bar = false")
         tables = GateTables(con, inputs)
@@ -90,7 +94,9 @@ def _reconciled_path(reconciled_dir: Path, name: str) -> Path:
 
 
 def _open_folder(tables: GateTables, name: str, path: Path, columns: Mapping[str, str]) -> None:
-    """Create view `name` with exactly the promised columns, and `<name>_found` with the columns the files hold."""
+    """Create view `name` with exactly the promised columns, and `<name>_found` with the columns the files
+    hold.
+    """
     pattern = path if path.suffix == ".parquet" else path / "*.parquet"
     found: dict[str, str] = {}
     try:
@@ -108,7 +114,9 @@ def _describe(tables: GateTables, pattern: Path) -> dict[str, str]:
 
 
 def _create_found(tables: GateTables, name: str, found: Mapping[str, str], pattern: Path) -> None:
-    """Types per file, so that one odd file among hundreds is seen: (column_name, data_type, file_count, a_file)."""
+    """Types per file, so that one odd file among hundreds is seen: (column_name, data_type, file_count,
+    a_file).
+    """
     if found:
         body = (
             "select name as column_name, duckdb_type as data_type, count(distinct file_name) as file_count, "
@@ -117,9 +125,7 @@ def _create_found(tables: GateTables, name: str, found: Mapping[str, str], patte
             f"from parquet_schema({_text(pattern)}) where duckdb_type is not null group by all"
         )
     else:
-        body = (
-            "select '' as column_name, '' as data_type, 0 as file_count, '' as a_file, 0 as all_files where false"
-        )
+        body = "select '' as column_name, '' as data_type, 0 as file_count, '' as a_file, 0 as all_files where false"
     tables.con.execute(f"create table {_name(name + '_found')} as {body}")
 
 
@@ -157,7 +163,8 @@ def _open_seeds(tables: GateTables) -> None:
             )
         except duckdb.Error as error:
             raise GateError(
-                f"The reference table {path.name} cannot be read: {_first_line(error)} Without it no code can be "
+                f"The reference table {path.name} cannot be read: {_first_line(error)} Without it no code "
+                "can be "
                 f"called known or unknown. Restore dbt_project/seeds/{path.name} with its column {column}."
             ) from error
 
@@ -168,7 +175,8 @@ def _open_marts(tables: GateTables) -> None:
     if path is not None and path.is_file():
         tables.con.execute(f"attach {_text(path)} as staging (read_only)")
         for table, column, data_type in tables.rows(
-            "select table_name, column_name, data_type from duckdb_columns() where database_name = 'staging' and "
+            "select table_name, column_name, data_type from duckdb_columns() where database_name = 'staging' "
+            "and "
             "schema_name = 'marts' order by 1, column_index"
         ):
             tables.mart_columns.setdefault(str(table), {})[str(column)] = str(data_type)
@@ -178,9 +186,10 @@ def _open_marts(tables: GateTables) -> None:
         source = f"staging.marts.{_name(name)}" if found else "(select 1 where false)"
         tables.con.execute(f"create view {_name(name)} as select {_projection(found, columns)} from {source}")
         listed = ", ".join(f"({_text(column)}, {_text(kind)}, 1, '', 1)" for column, kind in found.items())
+        listed = listed or "('', '', 0, '', 0)"
         tables.con.execute(
             f"create table {_name(name + '_found')} as select * from (values "
-            f"{listed or "('', '', 0, '', 0)"}) t(column_name, data_type, file_count, a_file, all_files)"
+            f"{listed}) t(column_name, data_type, file_count, a_file, all_files)"
         )
 
 
@@ -207,8 +216,10 @@ def _why_not_comparable(release: Path | None, source: str) -> str | None:
         earlier = str(json.loads(manifest.read_text(encoding="utf-8"))["source"])
     except (OSError, ValueError, KeyError) as error:
         raise GateError(
-            f"The manifest of the last release cannot be read ({release.name}/{manifest.name}: {error!r}). A run that "
-            "cannot be compared with what analysts see now might silently take data away from them. Roll back to a "
+            f"The manifest of the last release cannot be read ({release.name}/{manifest.name}: {error!r}). A "
+            "run that "
+            "cannot be compared with what analysts see now might silently take data away from them. Roll "
+            "back to a "
             "release that verifies, or move the damaged one away."
         ) from error
     return None if earlier == source else f"the earlier release is of another source ({earlier})"

@@ -74,6 +74,7 @@ def _threshold_from(row: dict[str, str], where: str) -> Threshold:
 
 def _unusable(where: str, problem: str) -> GateError:
     return GateError(
-        f"The thresholds cannot be used ({where}): {problem}. Without a number, a severity and a reason a check "
+        f"The thresholds cannot be used ({where}): {problem}. Without a number, a severity and a reason a "
+        "check "
         "neither stops nor explains anything. Mend the line in expectations/thresholds.csv."
     )

@@ -55,14 +55,16 @@ class WebhookNotifier:
         """Post the notice; False when the webhook did not take it."""
         body = json.dumps(asdict(notice) | {"facts": dict(notice.facts)}, sort_keys=True).encode()
         try:
-            request = urllib.request.Request(  # noqa: S310 - the operator's own address
+            request = urllib.request.Request(
                 self._url, data=body, headers={"Content-Type": "application/json"}, method="POST"
             )
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
                 delivered = 200 <= answer.status < 300
         except (urllib.error.URLError, OSError, ValueError) as error:
             LOG.error(
-                "the webhook could not be reached (%s); the notice was: %s", type(error).__name__, notice.message
+                "the webhook could not be reached (%s); the notice was: %s",
+                type(error).__name__,
+                notice.message,
             )
             return False
         if not delivered:

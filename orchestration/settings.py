@@ -23,7 +23,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore")
 
     source: Literal["sample", "files"] = Field(
-        default="sample", description="Where declarations come from: the planted world or a folder of downloads."
+        default="sample",
+        description="Where declarations come from: the planted world or a folder of downloads.",
     )
     declarations: Path | None = Field(
         default=None, description="Folder of downloads; needed when the source is `files`."
@@ -33,7 +34,10 @@ class Settings(BaseSettings):
         description="Folder for landed data, runs and releases; default `data/<source>` in the checkout.",
     )
     keep_releases: int = Field(
-        default=6, ge=1, le=1000, description="How many releases stay on disk; the published one always stays."
+        default=6,
+        ge=1,
+        le=1000,
+        description="How many releases stay on disk; the published one always stays.",
     )
     sample_world: Literal["tiny", "standard", "hard", "without_evasion"] = Field(
         default="standard", description="Which planted world the `sample` source declares."
@@ -51,7 +55,8 @@ class Settings(BaseSettings):
         default="log", description="Where failures and refusals of the gate are told."
     )
     webhook_url: SecretStr | None = Field(
-        default=None, description="Address that receives a JSON message; secret, needed when notify is `webhook`."
+        default=None,
+        description="Address that receives a JSON message; secret, needed when notify is `webhook`.",
     )
 
     @field_validator("declarations", "data_dir")

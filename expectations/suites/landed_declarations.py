@@ -1,7 +1,7 @@
 """Suite on declarations after the source contract: tables `declarations`, `control_totals`, `coverage`.
 
-Belongs here: what must be true of what reporters filed, once it is read. Does not belong here: anything about two
-sides of one flow (`reconciled_flows`) or about public tables (`marts`).
+Belongs here: what must be true of what reporters filed, once it is read. Does not belong here: anything
+about two sides of one flow (`reconciled_flows`) or about public tables (`marts`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from expectations.schemas import CONTRACTED_TABLES, KNOWN_ACCOUNT_REASONS
 from expectations.tables import GateTables
 
 _SHOW = (
-    "declaration_id, frequency, period, reporter_code, flow_code, partner_code, product_code, hs_revision, value_usd, "
-    "cif_value_usd, fob_value_usd, quantity, net_weight_kg, account, account_reason, quarantine_field, quarantine_value"
+    "declaration_id, frequency, period, reporter_code, flow_code, partner_code, product_code, hs_revision, "
+    "value_usd, "
+    "cif_value_usd, fob_value_usd, quantity, net_weight_kg, account, account_reason, quarantine_field, "
+    "quarantine_value"
 )
 _ORDER = "declaration_id"
 _KEY = "frequency, period, reporter_code, flow_code, partner_code, product_code"
@@ -67,7 +69,8 @@ def _row_rules() -> Part:
     rules = {
         "required_fields_are_present": (
             "declaration_id is null or delivery_id is null or account is null or account_reason is null or "
-            f"({_USED} and (frequency is null or period is null or period_start is null or reporter_code is null or "
+            f"({_USED} and (frequency is null or period is null or period_start is null or reporter_code is "
+            "null or "
             "flow_code is null or partner_code is null or product_code is null or value_usd is null))"
         ),
         "periods_match_their_frequency": (
@@ -118,7 +121,13 @@ def _known_codes(tables: GateTables) -> list[Part]:
     pair = "account || ':' || account_reason"
     parts.append(
         known_values(
-            "accounts_and_reasons_are_known", "declarations", pair, KNOWN_ACCOUNT_REASONS, "true", _SHOW, _ORDER
+            "accounts_and_reasons_are_known",
+            "declarations",
+            pair,
+            KNOWN_ACCOUNT_REASONS,
+            "true",
+            _SHOW,
+            _ORDER,
         )
     )
     return parts
@@ -130,7 +139,8 @@ def _keys(tables: GateTables) -> Part:
     )
     # Several rows may be summed from one breakdown; a kept row stands alone under its key.
     repeated_keys = (
-        f"select {_KEY}, count(*) as row_count, count(*) filter (where account_reason = 'kept') as kept_count, "
+        f"select {_KEY}, count(*) as row_count, count(*) filter (where account_reason = 'kept') as "
+        "kept_count, "
         f"sum(value_usd) as value_usd from declarations where account = 'pair' group by {_KEY} "
         "having count(*) > 1 and count(*) filter (where account_reason = 'kept') > 0 "
         f"order by {_KEY}"
@@ -171,7 +181,8 @@ def _tolerances() -> Part:
             Figure(
                 "share_of_value_quarantined_is_small",
                 "select coalesce(sum(abs(value_usd)) filter (where account = 'quarantine') / "
-                "nullif(sum(abs(value_usd)), 0), 0) from declarations where account in ('pair', 'quarantine')",
+                "nullif(sum(abs(value_usd)), 0), 0) from declarations where account in ('pair', "
+                "'quarantine')",
                 f"{quarantined} abs(value_usd) desc nulls last, {_ORDER}",
             ),
             Figure(
@@ -187,7 +198,8 @@ def _tolerances() -> Part:
             ),
             Figure(
                 "share_of_value_confidential_is_small",
-                f"select coalesce(sum(value_usd) filter (where {confidential}) / nullif(sum(value_usd), 0), 0) "
+                f"select coalesce(sum(value_usd) filter (where {confidential}) / nullif(sum(value_usd), 0), "
+                "0) "
                 "from declarations where account = 'pair'",
                 f"select {_SHOW} from declarations where {confidential} order by value_usd desc, {_ORDER}",
             ),
@@ -229,7 +241,9 @@ def _control_totals() -> Part:
 
 
 def _conservation(tables: GateTables) -> Part:
-    """Filed dollars against the dollars of the four accounts, per delivery; and coverage against declarations."""
+    """Filed dollars against the dollars of the four accounts, per delivery; and coverage against
+    declarations.
+    """
     landed = tables.inputs.landed_dir is not None
     filed = (
         "select delivery_id, sum(primaryValue) as usd, count(*) as row_count from landed "
@@ -247,7 +261,8 @@ def _conservation(tables: GateTables) -> Part:
     )
     paired = (
         "select d.frequency, d.period, d.reporter_code, d.flow_code, coalesce(d.usd, 0) as declared_usd, "
-        "coalesce(c.pair_value_usd, 0) as coverage_usd from (select frequency, period, reporter_code, flow_code, "
+        "coalesce(c.pair_value_usd, 0) as coverage_usd from (select frequency, period, reporter_code, "
+        "flow_code, "
         "sum(value_usd) as usd from declarations where account = 'pair' group by all) d left join coverage c "
         f"using ({_COVERAGE_KEY})"
     )
@@ -259,7 +274,8 @@ def _conservation(tables: GateTables) -> Part:
                 "every_declared_dollar_stands_in_exactly_one_account",
                 "select coalesce(sum(abs(filed_usd - accounted_usd)) / greatest(sum(abs(filed_usd)), 1), 0) "
                 f"from ({by_delivery})",
-                f"select * from ({by_delivery}) where abs(filed_usd - accounted_usd) > 1e-6 * greatest(abs(filed_usd), 1) "
+                f"select * from ({by_delivery}) where abs(filed_usd - accounted_usd) > 1e-6 * "
+                "greatest(abs(filed_usd), 1) "
                 "order by delivery_id",
             ),
             Figure(
@@ -303,7 +319,8 @@ def _last_release(tables: GateTables) -> Part:
             ),
             Figure(
                 "row_counts_per_reporter_year_match_the_baseline",
-                f"select coalesce(count(*) filter (where row_count < 0.5 * last_row_count) / nullif(count(*), 0), 0) "
+                "select coalesce(count(*) filter (where row_count < 0.5 * last_row_count) / "
+                "nullif(count(*), 0), 0) "
                 f"from ({fallen})",
                 f"{fallen} where {halved} order by 1, 2, 3",
                 not_comparable=tables.not_comparable,

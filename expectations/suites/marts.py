@@ -1,7 +1,8 @@
 """Suite on the public tables of one run: schema `marts` of its staging DuckDB file.
 
-Belongs here: what must be true of the tables analysts will read, and of their distance from the last release. Does
-not belong here: rules of single models (dbt tests and contracts hold those) or of the stages before.
+Belongs here: what must be true of the tables analysts will read, and of their distance from the last
+release. Does not belong here: rules of single models (dbt tests and contracts hold those) or of the stages
+before.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ _DRIFT = 0.1
 
 
 def marts(tables: GateTables) -> Suite:
-    """The suite; `tables` says which public tables there are and whether an earlier release can be compared with."""
+    """The suite; `tables` says which public tables there are and whether an earlier release can be compared
+    with.
+    """
     return assemble(
         "marts",
         [
@@ -48,7 +51,8 @@ def marts(tables: GateTables) -> Suite:
             row_rules(
                 "mart_discrepancy",
                 {
-                    "q_values_are_probabilities": "p_value is not null and not coalesce(q_value between 0 and 1, false)",
+                    "q_values_are_probabilities": "p_value is not null and not coalesce(q_value between 0 "
+                    "and 1, false)",
                     "q_values_are_not_below_p_values": "q_value < p_value - 1e-12",
                 },
                 "mirror_flow_id, p_value, q_value",
@@ -92,7 +96,9 @@ def _presence(tables: GateTables) -> Part:
 
 
 def _tables_without_marks(tables: GateTables) -> str:
-    """SQL of public tables whose run_id or method_version is absent, NULL or, for run_id, not one and the same."""
+    """SQL of public tables whose run_id or method_version is absent, NULL or, for run_id, not one and the
+    same.
+    """
     parts = ["select '' as table_name, '' as problem where false"]
     for table in tables.public_tables:
         for column in ("run_id", "method_version"):
@@ -100,12 +106,14 @@ def _tables_without_marks(tables: GateTables) -> str:
                 parts.append(f"select '{table}', '{column} is absent'")
                 continue
             parts.append(
-                f"select '{table}', '{column} is NULL in ' || count(*) || ' rows' from staging.marts.\"{table}\" "
+                f"select '{table}', '{column} is NULL in ' || count(*) || ' rows' from "
+                f'staging.marts."{table}" '
                 f"where {column} is null having count(*) > 0"
             )
         if "run_id" in tables.mart_columns[table]:
             parts.append(
-                f"select '{table}', 'rows of ' || count(distinct run_id) || ' runs' from staging.marts.\"{table}\" "
+                f"select '{table}', 'rows of ' || count(distinct run_id) || ' runs' from "
+                f'staging.marts."{table}" '
                 "having count(distinct run_id) > 1"
             )
     return " union all ".join(parts)
@@ -117,7 +125,8 @@ def _types(tables: GateTables) -> Part:
     )
     expected = f"case when column_name like 'is\\_%' escape '\\' then 'BOOLEAN' {cases} end"
     body = (
-        f"select table_name, column_name, data_type as found_type, {expected} as type_by_name from {_COLUMNS} "
+        f"select table_name, column_name, data_type as found_type, {expected} as type_by_name from "
+        f"{_COLUMNS} "
         "and type_by_name is not null"
     )
     if not tables.public_tables:
@@ -172,13 +181,16 @@ def _keys(tables: GateTables) -> Part:
 def _totals() -> Part:
     """Between the Parquet of the stages and the marts no row and no dollar is lost or made."""
     declared = (
-        "select account, sum(stage_count) as stage_count, sum(mart_count) as mart_count, sum(stage_usd) as stage_usd, "
+        "select account, sum(stage_count) as stage_count, sum(mart_count) as mart_count, sum(stage_usd) as "
+        "stage_usd, "
         "sum(mart_usd) as mart_usd from (select account, count(*) as stage_count, 0 as mart_count, "
-        "sum(value_usd) as stage_usd, 0 as mart_usd from declarations group by all union all select account, 0, "
+        "sum(value_usd) as stage_usd, 0 as mart_usd from declarations group by all union all select account, "
+        "0, "
         "count(*), 0, sum(value_usd) from fct_declaration group by all) group by account"
     )
     flows = (
-        "select side, sum(stage_count) as stage_count, sum(mart_count) as mart_count, sum(stage_usd) as stage_usd, "
+        "select side, sum(stage_count) as stage_count, sum(mart_count) as mart_count, sum(stage_usd) as "
+        "stage_usd, "
         "sum(mart_usd) as mart_usd from ({}) group by side"
     )
     parts = []
@@ -190,7 +202,8 @@ def _totals() -> Part:
         parts.append(f"select '{side}', 0, count(*), 0, sum({side}) from fct_mirror_flow")
     flows = flows.format(" union all ".join(parts))
     apart = (
-        "(sum(abs(coalesce(stage_usd, 0) - coalesce(mart_usd, 0))) / greatest(sum(coalesce(stage_usd, 0)), 1) + "
+        "(sum(abs(coalesce(stage_usd, 0) - coalesce(mart_usd, 0))) / greatest(sum(coalesce(stage_usd, 0)), "
+        "1) + "
         "sum(abs(stage_count - mart_count)) / greatest(sum(stage_count), 1))"
     )
     odd = (
@@ -219,11 +232,13 @@ def _drift(tables: GateTables) -> Part:
         "select n.mirror_flow_id, l.reconciled_fob_usd as last_fob_usd, n.reconciled_fob_usd as fob_usd, "
         "greatest(l.reconciled_fob_usd, n.reconciled_fob_usd) as larger_usd, "
         f"abs(n.reconciled_fob_usd - l.reconciled_fob_usd) > {_DRIFT} * greatest(l.reconciled_fob_usd, "
-        "n.reconciled_fob_usd) as is_moved from last_mirror_flows l join fct_mirror_flow n using (mirror_flow_id) "
+        "n.reconciled_fob_usd) as is_moved from last_mirror_flows l join fct_mirror_flow n using "
+        "(mirror_flow_id) "
         "where l.reconciled_fob_usd is not null and n.reconciled_fob_usd is not null"
     )
     lost = (
-        "select l.mirror_flow_id, l.status, l.exporter_value_usd, l.importer_value_usd from last_mirror_flows l "
+        "select l.mirror_flow_id, l.status, l.exporter_value_usd, l.importer_value_usd from "
+        "last_mirror_flows l "
         "anti join fct_mirror_flow n using (mirror_flow_id)"
     )
     return figures(
@@ -239,7 +254,8 @@ def _drift(tables: GateTables) -> Part:
             ),
             Figure(
                 "mirror_flows_of_the_last_release_are_still_there",
-                f"select coalesce((select count(*) from ({lost})) / nullif((select count(*) from last_mirror_flows), 0), "
+                f"select coalesce((select count(*) from ({lost})) / nullif((select count(*) from "
+                "last_mirror_flows), 0), "
                 "0)",
                 f"{lost} order by 1",
                 not_comparable=tables.not_comparable,

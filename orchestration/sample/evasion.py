@@ -68,9 +68,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Legs:
-    """True movements of the cases, one row per leg; `-1` in a partner or product column means 'as it is'."""
+    """True movements of the cases, one row per leg.
+
+    `case` counts within the active cases, `number` is the case's own. `-1` in a partner or product column means
+    'as it is'.
+    """
 
     case: Ints
+    number: Ints
     exporter: Ints
     importer: Ints
     product: Ints
@@ -125,16 +130,16 @@ def active_cases(config: WorldConfig, cases: tuple[Case, ...]) -> tuple[Case, ..
 
 def case_legs(cases: tuple[Case, ...]) -> Legs:
     """The legs of the cases in a fixed order; `Legs.case` counts within `cases`."""
-    rows = [(position, *leg) for position, case in enumerate(cases) for leg in _legs_of(case)]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 12
+    rows = [(position, case.number, *leg) for position, case in enumerate(cases) for leg in _legs_of(case)]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 13
     integer = [np.array(column, dtype=np.int64) for column in columns]
     return Legs(
-        *integer[:7],
-        import_factor=np.array(columns[7], dtype=np.float64),
-        lag_months=integer[8],
-        markup=np.array(columns[9], dtype=np.float64),
-        first_month=integer[10],
-        last_month=integer[11],
+        *integer[:8],
+        import_factor=np.array(columns[8], dtype=np.float64),
+        lag_months=integer[9],
+        markup=np.array(columns[10], dtype=np.float64),
+        first_month=integer[11],
+        last_month=integer[12],
     )
 
 

@@ -59,9 +59,7 @@ def _forbidden(module: str, name: str) -> bool:
     in_defs = _inside(module, "orchestration.defs")
     if top in {"dagster", "dagster_dbt"} and not in_defs:
         return True
-    return (
-        _inside(name, "orchestration.defs") and not in_defs and module != "orchestration.definitions"
-    )
+    return _inside(name, "orchestration.defs") and not in_defs and module != "orchestration.definitions"
 
 
 def test_imports_point_in_the_agreed_direction_when_the_whole_project_is_read(project_dir: Path) -> None:

@@ -1,0 +1,40 @@
+"""Reconciliation: from two declarations of a shipment to one flow with an interval.
+
+Belongs here: pure functions on frames of one period plus small parameter tables (orientation, pairing, valuation,
+reliability, value and interval). Does not belong here: reading or writing, the orchestrator, what makes a passage.
+Order of calls: per period `roll_up_year` (years only), `pair`, `mirror_totals`, `valuation_training`; across periods
+`fit_valuation`; per period `apply_valuation`, `reliability_training`; across periods `fit_reliability`; per period
+`estimate`. Every engine that can map a function over partitions can run it.
+"""
+
+from orchestration.reconcile.cif_model import ValuationModel, fit_valuation, valuation_training
+from orchestration.reconcile.conservation import account_of_pairs
+from orchestration.reconcile.estimate import METHOD_VERSION, Estimator, VarianceComponents, estimate
+from orchestration.reconcile.pair import PairResult, pair, with_status
+from orchestration.reconcile.reliability import ReliabilityModel, fit_reliability, reliability_training
+from orchestration.reconcile.rollup import roll_up_year
+from orchestration.reconcile.tables import ReconcileTables
+from orchestration.reconcile.totals import mirror_totals
+from orchestration.reconcile.valuation import apply_valuation, cif_sources
+
+__all__ = [
+    "METHOD_VERSION",
+    "Estimator",
+    "PairResult",
+    "ReconcileTables",
+    "ReliabilityModel",
+    "ValuationModel",
+    "VarianceComponents",
+    "account_of_pairs",
+    "apply_valuation",
+    "cif_sources",
+    "estimate",
+    "fit_reliability",
+    "fit_valuation",
+    "mirror_totals",
+    "pair",
+    "reliability_training",
+    "roll_up_year",
+    "valuation_training",
+    "with_status",
+]

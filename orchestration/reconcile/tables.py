@@ -1,0 +1,84 @@
+"""Small reference tables that the reconciliation takes beside the declarations.
+
+Belongs here: the bundle and simple look-ups derived from it. Does not belong here: reading the tables from disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class ReconcileTables:
+    """Typed reference frames; columns as in the seeds of the same name."""
+
+    places: pl.DataFrame
+    place_borders: pl.DataFrame
+    place_roles: pl.DataFrame
+    valuation_by_reporter_year: pl.DataFrame
+    product_families: pl.DataFrame
+    controls: pl.DataFrame
+    corridors_left_out: pl.DataFrame
+    published_cif_models: pl.DataFrame
+
+    def watched_products(self) -> pl.DataFrame:
+        """Codes that never train the model, at levels 2, 4 and 6: (product_code, product_level).
+
+        Controlled codes and the predecessors in their families (leave-out rule: otherwise evasion only makes a
+        country look unreliable and hides itself).
+        """
+        family = self.product_families.filter(pl.col("relation").is_in(["controlled", "predecessor"]))
+        codes = pl.concat([self.controls.select("product_code"), family.select("product_code")]).unique()
+        levels = [codes.select(pl.col("product_code").str.slice(0, n)) for n in (2, 4, 6)]
+        # A whole chapter is not left out because one of its codes is watched: only headings and codes are.
+        return pl.concat(levels[1:]).unique().sort("product_code")
+
+    def corridor_facts(self, corridors: pl.DataFrame) -> pl.DataFrame:
+        """Distance, contiguity and landlocked ends of each (exporter_code, importer_code).
+
+        Returns the corridors plus distance_km, is_contiguous, is_landlocked_exporter, is_landlocked_importer;
+        NULL distance where a place has no coordinates.
+        """
+        place = self.places.select("place_code", "latitude_deg", "longitude_deg", "is_landlocked")
+        ends = corridors.select("exporter_code", "importer_code").unique()
+        for side in ("exporter", "importer"):
+            ends = ends.join(
+                place.rename({c: f"{side}_{c}" for c in place.columns if c != "place_code"}),
+                left_on=f"{side}_code",
+                right_on="place_code",
+                how="left",
+            )
+        both = self.place_borders.select(a="place_code", b="neighbour_code")
+        borders = pl.concat([both, both.select(a="b", b="a")]).with_columns(is_contiguous=pl.lit(True))
+        return (
+            ends.join(borders, left_on=["exporter_code", "importer_code"], right_on=["a", "b"], how="left")
+            .with_columns(
+                great_circle_km().alias("distance_km"),
+                pl.col("is_contiguous").fill_null(False),
+                pl.col("exporter_is_landlocked").fill_null(False).alias("is_landlocked_exporter"),
+                pl.col("importer_is_landlocked").fill_null(False).alias("is_landlocked_importer"),
+            )
+            .select(
+                "exporter_code",
+                "importer_code",
+                "distance_km",
+                "is_contiguous",
+                "is_landlocked_exporter",
+                "is_landlocked_importer",
+            )
+            .sort("exporter_code", "importer_code")
+        )
+
+
+EARTH_RADIUS_KM = 6371.0088
+MINIMUM_DISTANCE_KM = 10.0
+
+
+def great_circle_km() -> pl.Expr:
+    """Great-circle distance (haversine, km) between the two main cities; at least 10 km."""
+    a, b = pl.col("exporter_latitude_deg").radians(), pl.col("importer_latitude_deg").radians()
+    over = (pl.col("importer_longitude_deg") - pl.col("exporter_longitude_deg")).radians()
+    h = ((b - a) / 2).sin() ** 2 + a.cos() * b.cos() * (over / 2).sin() ** 2
+    return (2 * EARTH_RADIUS_KM * h.clip(0.0, 1.0).sqrt().arcsin()).clip(lower_bound=MINIMUM_DISTANCE_KM)

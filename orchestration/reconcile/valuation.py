@@ -1,0 +1,101 @@
+"""Valuation: every import taken to FOB, and the gap that is left.
+
+Belongs here: which source gives the margin of a pair, applying it, the one sign rule (exporter minus importer).
+Does not belong here: fitting the model (`cif_model`). The correction never looks at the sign of the gap.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from orchestration.reconcile.cif_model import MAXIMUM_RATE_LOG, ValuationModel
+from orchestration.reconcile.schema import PAIR_KEY, PAIRS, VALUED, conform, require
+from orchestration.reconcile.tables import ReconcileTables
+
+REPORTED, OBSERVED, MODELLED, NONE = "reported", "observed", "modelled", "none"
+# A filed CIF below FOB by more than rounding, or over e times FOB, is a mistake in the row, not a margin.
+OBSERVED_RATE_BOUNDS_LOG = (-0.02, 1.0)
+
+
+def cif_sources(pairs: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
+    """Where the margin of each pair comes from: adds cif_source and observed_rate_log.
+
+    Order: the valuation table or a row filed FOB (`reported`); both values filed (`observed`); else `modelled`;
+    `none` without an importer side. Source: reconciliation step S4.
+    """
+    year = pl.col("period_start").dt.year().cast(pl.Int64)
+    table = tables.valuation_by_reporter_year.filter((pl.col("flow_code") == "M") & (pl.col("valuation") == "FOB"))
+    fob = (
+        pairs.select("importer_code", year.alias("year"))
+        .unique()
+        .join(
+            table.select("reporter_code", "year_from", "year_to"),
+            left_on="importer_code",
+            right_on="reporter_code",
+        )
+        .filter(
+            (pl.col("year_from") <= pl.col("year"))
+            & (pl.col("year_to").is_null() | (pl.col("year_to") >= pl.col("year")))
+        )
+        .select("importer_code", "year", _fob=pl.lit(True))
+        .unique()
+    )
+    rate = (pl.col("importer_cif_value_usd") / pl.col("importer_fob_value_usd")).log()
+    both = (pl.col("importer_cif_value_usd") > 0) & (pl.col("importer_fob_value_usd") > 0)
+    usable = both & rate.is_between(*OBSERVED_RATE_BOUNDS_LOG)
+    return (
+        pairs.with_columns(year=year)
+        .join(fob, on=["importer_code", "year"], how="left")
+        .with_columns(
+            cif_source=pl.when(pl.col("importer_value_usd").is_null())
+            .then(pl.lit(NONE))
+            .when(pl.col("_fob").fill_null(False) | (pl.col("importer_valuation") == "FOB").fill_null(False))
+            .then(pl.lit(REPORTED))
+            .when(usable.fill_null(False))
+            .then(pl.lit(OBSERVED))
+            .otherwise(pl.lit(MODELLED)),
+            observed_rate_log=pl.when(usable.fill_null(False)).then(rate.clip(lower_bound=0.0)),
+        )
+        .drop("_fob")
+    )
+
+
+def apply_valuation(pairs: pl.DataFrame, model: ValuationModel, tables: ReconcileTables) -> pl.DataFrame:
+    """Take every importer value to FOB and state the gap.
+
+    Args: pairs (schema PAIRS) of one period, the fitted model, the reference tables.
+    Returns: schema VALUED; cif_rate_ratio is CIF over FOB minus one, importer_fob_usd = importer_value_usd *
+    exp(-rate), gap = exporter minus importer, both FOB; logarithms NULL where a side is absent or zero.
+    """
+    require(pairs, PAIRS, "the pairs frame")
+    rows = model.predict(cif_sources(pairs, tables), tables)
+    rate = (
+        pl.when(pl.col("cif_source") == REPORTED)
+        .then(pl.lit(0.0))
+        .when(pl.col("cif_source") == OBSERVED)
+        .then(pl.col("observed_rate_log"))
+        .when(pl.col("cif_source") == MODELLED)
+        .then(pl.col("modelled_rate_log").clip(0.0, MAXIMUM_RATE_LOG))
+    )
+    error = (
+        pl.when(pl.col("cif_source").is_in([REPORTED, OBSERVED]))
+        .then(pl.lit(0.0))
+        .when(pl.col("cif_source") == MODELLED)
+        .then(pl.col("modelled_rate_se_log"))
+    )
+    rows = rows.with_columns(_rate=rate, cif_rate_se_log=error).with_columns(
+        cif_rate_ratio=pl.col("_rate").exp() - 1.0,
+        exporter_fob_usd=pl.col("exporter_value_usd"),
+        importer_fob_usd=pl.col("importer_value_usd") * (-pl.col("_rate")).exp(),
+    )
+    return conform(rows.with_columns(gap_columns()), VALUED, PAIR_KEY)
+
+
+def gap_columns() -> list[pl.Expr]:
+    """The three gap columns from exporter_fob_usd and importer_fob_usd: exporter minus importer everywhere."""
+    x, m = pl.col("exporter_fob_usd"), pl.col("importer_fob_usd")
+    return [
+        (x - m).alias("gap_fob_usd"),
+        pl.when((x > 0) & (m > 0)).then(x.log() - m.log()).alias("gap_log_ratio"),
+        pl.when((x + m) > 0).then((x - m) / (x + m)).alias("gap_share_ratio"),
+    ]

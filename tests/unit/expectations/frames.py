@@ -1,0 +1,470 @@
+"""A world small enough to read: three places, two annual periods, one month, every table the gate looks at.
+
+Belongs here: building tables that pass every check, and writing them where a run would. Does not belong
+here: the defects (each test plants its own) and anything about the planted world of `orchestration.sample`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from expectations.model import GateInputs
+from expectations.schemas import (
+    CONTRACTED_TABLES,
+    COVERAGE,
+    DECLARATIONS,
+    MIRROR_FLOWS,
+    MIRROR_TOTALS,
+    PAIRS,
+    RECONCILED_TABLES,
+    RELIABILITY,
+)
+
+SOURCE = "files"
+METHOD_VERSION = "1"
+RUN_ID = "run-1"
+DTYPES = {
+    "VARCHAR": pl.String,
+    "BIGINT": pl.Int64,
+    "DOUBLE": pl.Float64,
+    "DATE": pl.Date,
+    "BOOLEAN": pl.Boolean,
+}
+PLACES = {"156": "CHN", "398": "KAZ", "643": "RUS"}
+SEEDS = {
+    "places": ("place_code", ["000", "156", "398", "643"]),
+    "hs_codes": ("product_code", ["TOTAL", "84", "8471", "847130", "85", "8542", "854231"]),
+    "flows": ("flow_code", ["X", "M", "RX"]),
+    "customs_procedures": ("customs_code", ["C00", "C01"]),
+    "transport_modes": ("mot_code", ["0", "1000"]),
+    "quantity_units": ("quantity_unit_code", ["-1", "5", "8"]),
+}
+PERIODS = (("A", "2020"), ("A", "2021"), ("M", "202101"))
+PRODUCTS = ("847130", "854231")
+PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
+    "dim_control": ("control_code",),
+    "dim_period": ("frequency", "period"),
+    "dim_place": ("place_code",),
+    "dim_product": ("product_code",),
+    "dim_product_family": ("family_code",),
+    "dim_source_file": ("source_file",),
+    "fct_declaration": ("declaration_id",),
+    "fct_mirror_flow": ("mirror_flow_id",),
+    "fct_mirror_total": ("frequency", "period", "exporter_code", "importer_code", "product_code"),
+    "fct_reporter_coverage": ("frequency", "period", "reporter_code", "flow_code"),
+    "mart_discrepancy": ("mirror_flow_id",),
+    "mart_reporter_reliability": (
+        "frequency",
+        "window_start_year",
+        "window_end_year",
+        "reporter_code",
+        "role",
+    ),
+}
+
+
+def frame(columns: Mapping[str, str], rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """A frame with exactly the promised columns; cells that a row does not name are NULL."""
+    schema = {name: DTYPES[kind] for name, kind in columns.items()}
+    return pl.DataFrame([{name: row.get(name) for name in columns} for row in rows], schema=schema)
+
+
+def start_of(frequency: str, period: str) -> datetime.date:
+    """The first day of a period."""
+    return datetime.date(int(period[:4]), int(period[4:]) if frequency == "M" else 1, 1)
+
+
+@dataclass
+class World:
+    """Frames by table, the seeds, and what the staging database holds; tests change them and write them."""
+
+    tables: dict[str, pl.DataFrame]
+    landed: pl.DataFrame
+    seeds: dict[str, tuple[str, list[str]]] = field(default_factory=lambda: dict(SEEDS))
+    staging_sql: list[str] = field(default_factory=list)
+
+
+def _declaration(frequency: str, period: str, line: int, **cells: Any) -> dict[str, Any]:
+    product = cells["product_code"]
+    return {
+        "declaration_id": f"d{frequency}{period}:{line}",
+        "delivery_id": f"d{frequency}{period}",
+        "source_file": f"{frequency}-{period}.csv",
+        "source_line": line,
+        "source_format": "api_csv",
+        "frequency": frequency,
+        "period": period,
+        "period_start": start_of(frequency, period),
+        "reporter_iso3": PLACES[cells["reporter_code"]],
+        "partner_iso3": PLACES.get(cells["partner_code"], "W00"),
+        "partner2_code": "000",
+        "product_level": 0 if product == "TOTAL" else len(product),
+        "chapter_code": product[:2],
+        "hs_revision": "H5",
+        "customs_code": "C00",
+        "mot_code": "0",
+        "mos_code": "0",
+        "valuation_filed": "FOB" if cells["flow_code"] == "X" else "CIF",
+        "quantity": 10.0,
+        "quantity_unit_code": "8",
+        "net_weight_kg": 10.0,
+        "is_quantity_estimated": False,
+        "is_net_weight_estimated": False,
+        "is_reported": True,
+        "is_aggregate": False,
+        "is_confidential": False,
+        "account": "pair",
+        "account_reason": "kept",
+    } | cells
+
+
+def _declarations_of(frequency: str, period: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for exporter in PLACES:
+        for importer in PLACES:
+            if exporter == importer:
+                continue
+            for number, product in enumerate(PRODUCTS):
+                value = 1000.0 * (1 + number) + int(exporter) + int(importer) / 10
+                rows.append(
+                    {
+                        "reporter_code": exporter,
+                        "flow_code": "X",
+                        "partner_code": importer,
+                        "product_code": product,
+                        "value_usd": value,
+                        "fob_value_usd": value,
+                    }
+                )
+                rows.append(
+                    {
+                        "reporter_code": importer,
+                        "flow_code": "M",
+                        "partner_code": exporter,
+                        "product_code": product,
+                        "value_usd": value * 1.05,
+                        "cif_value_usd": value * 1.05,
+                        "fob_value_usd": value,
+                    }
+                )
+    for reporter in PLACES:
+        parts = [row for row in rows if row["reporter_code"] == reporter and row["flow_code"] == "X"]
+        total = sum(row["value_usd"] for row in parts)
+        rows.append(
+            {
+                "reporter_code": reporter,
+                "flow_code": "X",
+                "partner_code": "000",
+                "product_code": "TOTAL",
+                "value_usd": total,
+                "account": "total",
+                "account_reason": "world_partner",
+            }
+        )
+    if (frequency, period) != PERIODS[0]:
+        return [_declaration(frequency, period, line, **row) for line, row in enumerate(rows, start=1)]
+    rows.append(
+        {
+            "reporter_code": "398",
+            "flow_code": "X",
+            "partner_code": "999",
+            "product_code": "847130",
+            "value_usd": 1.0,
+            "account": "quarantine",
+            "account_reason": "unknown_place",
+            "quarantine_field": "partnerCode",
+            "quarantine_value": "999",
+        }
+    )
+    return [_declaration(frequency, period, line, **row) for line, row in enumerate(rows, start=1)]
+
+
+def _coverage(declarations: pl.DataFrame) -> pl.DataFrame:
+    rows = []
+    for key, group in sorted(declarations.group_by("frequency", "period", "reporter_code", "flow_code")):
+        frequency, period, reporter, flow = (str(part) for part in key)
+        values = {
+            account: float(group.filter(pl.col("account") == account)["value_usd"].sum())
+            for account in ("pair", "special", "quarantine")
+        }
+        rows.append(
+            {
+                "frequency": frequency,
+                "period": period,
+                "period_start": start_of(frequency, period),
+                "reporter_code": reporter,
+                "reporter_iso3": PLACES[reporter],
+                "flow_code": flow,
+                "declaration_count": group.height,
+                "pair_value_usd": values["pair"],
+                "special_value_usd": values["special"],
+                "quarantine_value_usd": values["quarantine"],
+                "confidential_value_usd": 0.0,
+                "confidential_share_ratio": 0.0,
+                "quarantine_share_ratio": 0.0,
+                "is_reporting": True,
+                "is_complete": True,
+                "months_reported_count": 12 if frequency == "A" else 1,
+            }
+        )
+    return frame(COVERAGE, rows)
+
+
+def _control_totals(declarations: pl.DataFrame) -> pl.DataFrame:
+    rows = []
+    for row in declarations.filter(pl.col("account") == "total").iter_rows(named=True):
+        rows.append(
+            row
+            | {
+                "control_value_usd": row["value_usd"],
+                "parts_value_usd": row["value_usd"],
+                "coverage_ratio": 1.0,
+            }
+        )
+    return frame(CONTRACTED_TABLES["control_totals"], rows)
+
+
+def _pairs(declarations: pl.DataFrame) -> list[dict[str, Any]]:
+    paired = declarations.filter(pl.col("account") == "pair")
+    exports = {
+        (r["frequency"], r["period"], r["reporter_code"], r["partner_code"], r["product_code"]): r
+        for r in paired.filter(pl.col("flow_code") == "X").iter_rows(named=True)
+    }
+    imports = {
+        (r["frequency"], r["period"], r["partner_code"], r["reporter_code"], r["product_code"]): r
+        for r in paired.filter(pl.col("flow_code") == "M").iter_rows(named=True)
+    }
+    rows = []
+    for key in sorted(exports):
+        frequency, period, exporter, importer, product = key
+        export, imported = exports[key], imports[key]
+        row = {
+            "mirror_flow_id": "-".join(key),
+            "frequency": frequency,
+            "period": period,
+            "period_start": start_of(frequency, period),
+            "exporter_code": exporter,
+            "exporter_iso3": PLACES[exporter],
+            "importer_code": importer,
+            "importer_iso3": PLACES[importer],
+            "product_code": product,
+            "product_level": 6,
+            "chapter_code": product[:2],
+            "status": "two_sided",
+            "hs_revision": "H5",
+            "importer_cif_value_usd": imported["cif_value_usd"],
+            "importer_fob_value_usd": imported["fob_value_usd"],
+        }
+        for flag in (
+            "is_edition_mismatch",
+            "is_rolled_up",
+            "is_intra_eaeu",
+            "is_left_out",
+            "is_confidential",
+        ):
+            row[flag] = False
+        for side, filed in (("exporter", export), ("importer", imported)):
+            row |= {
+                f"{side}_value_usd": filed["value_usd"],
+                f"{side}_valuation": filed["valuation_filed"],
+                f"{side}_hs_revision": "H5",
+                f"{side}_quantity": 10.0,
+                f"{side}_quantity_unit_code": "8",
+                f"{side}_net_weight_kg": 10.0,
+                f"{side}_is_weight_estimated": False,
+                f"{side}_declaration_count": 1,
+                f"{side}_declaration_id": filed["declaration_id"],
+            }
+        rows.append(row)
+    return rows
+
+
+def _reconciled(pair: dict[str, Any]) -> dict[str, Any]:
+    exporter_fob = float(pair["exporter_value_usd"])
+    importer_fob = float(pair["importer_value_usd"]) / 1.04
+    estimate = math.sqrt(exporter_fob * importer_fob)
+    return pair | {
+        "exporter_fob_usd": exporter_fob,
+        "importer_fob_usd": importer_fob,
+        "cif_rate_ratio": 0.04,
+        "cif_source": "observed",
+        "cif_rate_se_log": 0.01,
+        "gap_fob_usd": exporter_fob - importer_fob,
+        "gap_log_ratio": math.log(exporter_fob / importer_fob),
+        "gap_share_ratio": (exporter_fob - importer_fob) / (exporter_fob + importer_fob),
+        "reconciled_fob_usd": estimate,
+        "reconciled_fob_usd_p05": estimate * 0.8,
+        "reconciled_fob_usd_p25": estimate * 0.9,
+        "reconciled_fob_usd_p75": estimate * 1.1,
+        "reconciled_fob_usd_p95": estimate * 1.2,
+        "sd_log": 0.12,
+        "exporter_weight_ratio": 0.5,
+        "importer_weight_ratio": 0.5,
+        "exporter_bias_log": 0.0,
+        "importer_bias_log": 0.0,
+        "chapter_effect_log": 0.0,
+        "exporter_sigma_log": 0.2,
+        "importer_sigma_log": 0.2,
+        "z_score": 0.1,
+        "p_value": 0.9,
+        "hs_ambiguity_ratio": 0.0,
+        "reconciled_net_weight_kg": 10.0,
+        "method_name": "precision_weighted",
+        "method_version": METHOD_VERSION,
+    }
+
+
+def _mirror_totals() -> pl.DataFrame:
+    rows = [
+        {
+            "frequency": "A",
+            "period": "2020",
+            "period_start": start_of("A", "2020"),
+            "exporter_code": exporter,
+            "exporter_iso3": PLACES[exporter],
+            "importer_code": importer,
+            "importer_iso3": PLACES[importer],
+            "product_code": "TOTAL",
+            "product_level": 0,
+            "status": "two_sided",
+        }
+        for exporter in PLACES
+        for importer in PLACES
+        if exporter != importer
+    ]
+    return frame(MIRROR_TOTALS, rows)
+
+
+def _reliability() -> pl.DataFrame:
+    rows = [
+        {
+            "window_start_year": 2019,
+            "window_end_year": 2021,
+            "frequency": frequency,
+            "reporter_code": code,
+            "reporter_iso3": iso3,
+            "role": role,
+            "bias_log": 0.0,
+            "bias_se_log": 0.1,
+            "sigma_log": 0.2,
+            "sigma_se_log": 0.1,
+            "pair_count": 60,
+            "is_shrunk": True,
+            "method_name": "precision_weighted",
+            "method_version": METHOD_VERSION,
+        }
+        for frequency in ("A", "M")
+        for code, iso3 in PLACES.items()
+        for role in ("exporter", "importer")
+    ]
+    return frame(RELIABILITY, rows)
+
+
+def make_world() -> World:
+    """A world in which every check passes."""
+    declarations = frame(DECLARATIONS, [row for one in PERIODS for row in _declarations_of(*one)])
+    pairs = _pairs(declarations)
+    sources = [
+        {
+            "declaration_id": pair[f"{side}_declaration_id"],
+            "mirror_flow_id": pair["mirror_flow_id"],
+            "side": side,
+        }
+        for pair in pairs
+        for side in ("exporter", "importer")
+    ]
+    tables = {
+        "declarations": declarations,
+        "control_totals": _control_totals(declarations),
+        "coverage": _coverage(declarations),
+        "pairs": frame(PAIRS, pairs),
+        "sources": frame(RECONCILED_TABLES["sources"], sources),
+        "mirror_flows": frame(MIRROR_FLOWS, [_reconciled(pair) for pair in pairs]),
+        "mirror_totals": _mirror_totals(),
+        "reliability": _reliability(),
+    }
+    landed = declarations.select("delivery_id", pl.col("value_usd").alias("primaryValue"))
+    return World(tables, landed)
+
+
+def write_world(world: World, root: Path, last_release: Path | None = None) -> GateInputs:
+    """Write a world as a run would leave it, and return the inputs of the gate."""
+    for name, table in world.tables.items():
+        layer = "contracted" if name in CONTRACTED_TABLES else "reconciled"
+        folder = root / layer / ("parameters" if name == "reliability" else name)
+        folder.mkdir(parents=True, exist_ok=True)
+        if name == "reliability" or "frequency" not in table.columns:
+            table.write_parquet(folder / ("reliability.parquet" if name == "reliability" else "all.parquet"))
+            continue
+        for key, part in table.group_by("frequency", "period", maintain_order=True):
+            part.write_parquet(folder / f"{key[0]}-{key[1]}.parquet")
+        if table.height == 0:
+            table.write_parquet(folder / "A-2020.parquet")
+    (root / "landed").mkdir(parents=True, exist_ok=True)
+    world.landed.write_parquet(root / "landed" / "all.parquet")
+    (root / "seeds").mkdir(exist_ok=True)
+    for name, (column, values) in world.seeds.items():
+        lines = [f"{column},source", *(f"{value},test" for value in values)]
+        (root / "seeds" / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_staging(world, root / "staging.duckdb")
+    return GateInputs(
+        contracted_dir=root / "contracted",
+        reconciled_dir=root / "reconciled",
+        seeds_dir=root / "seeds",
+        staging_db=root / "staging.duckdb",
+        last_release_dir=last_release,
+        landed_dir=root / "landed",
+        source=SOURCE,
+        primary_keys=PRIMARY_KEYS,
+    )
+
+
+def write_staging(world: World, path: Path) -> None:
+    """The staging database: public tables with comments, then the defects a test wants (`staging_sql`)."""
+    path.unlink(missing_ok=True)
+    marks = f"'{METHOD_VERSION}' as method_version, '{RUN_ID}' as run_id"
+    with duckdb.connect(str(path)) as con:
+        con.execute("create schema marts")
+        for name, table in world.tables.items():
+            con.register(name, table.to_arrow())
+        bodies = {
+            "dim_control": f"select 'CHPL' as control_code, {marks}",
+            "dim_period": f"select distinct frequency, period, period_start, {marks} from declarations",
+            "dim_place": f"select distinct reporter_code as place_code, {marks} from declarations",
+            "dim_product": f"select distinct product_code, {marks} from declarations",
+            "dim_product_family": f"select 'drones' as family_code, {marks}",
+            "dim_source_file": f"select distinct source_file, {marks} from declarations",
+            "fct_declaration": f"select *, {marks} from declarations",
+            "fct_mirror_flow": f"select *, '{RUN_ID}' as run_id from mirror_flows",
+            "fct_mirror_total": f"select *, {marks} from mirror_totals",
+            "fct_reporter_coverage": f"select *, {marks} from coverage",
+            "mart_discrepancy": f"select mirror_flow_id, p_value, p_value as q_value, {marks} from mirror_flows",
+            "mart_reporter_reliability": f"select *, '{RUN_ID}' as run_id from reliability",
+        }
+        for name, body in bodies.items():
+            con.execute(f"create table marts.{name} as {body}")
+            con.execute(f"comment on table marts.{name} is 'One row of {name}.'")
+        for table, column in con.execute(
+            "select table_name, column_name from duckdb_columns() where schema_name = 'marts'"
+        ).fetchall():
+            con.execute(f"comment on column marts.{table}.\"{column}\" is 'What {column} says.'")
+        for statement in world.staging_sql:
+            con.execute(statement)
+
+
+def write_release(world: World, folder: Path, source: str = SOURCE) -> Path:
+    """The two tables of an earlier release that the gate compares with, and its manifest."""
+    (folder / "parquet").mkdir(parents=True)
+    world.tables["declarations"].write_parquet(folder / "parquet" / "fct_declaration.parquet")
+    world.tables["mirror_flows"].write_parquet(folder / "parquet" / "fct_mirror_flow.parquet")
+    (folder / "datapackage.json").write_text(json.dumps({"source": source}), encoding="utf-8")
+    return folder
