@@ -95,8 +95,9 @@ def write_results(results: Iterable[CheckResult], path: Path) -> None:
 
 def _result(tables: GateTables, threshold: Threshold, check: Check, verdict: Verdict | None) -> CheckResult:
     limit = threshold_text(threshold, check.judgement)
+    sample: list[dict[str, Any]] = []
     if verdict is None:
-        failing, sample, message = 0, [], f"Nothing to compare with: {check.not_comparable}."
+        failing, message = 0, f"Nothing to compare with: {check.not_comparable}."
     else:
         failing, sample = _failing(tables, check, verdict)
         message = _message(threshold, limit, verdict)

@@ -19,14 +19,15 @@ from orchestration.sample.evasion import Case, Legs
 from orchestration.sample.places import MAX_ROUTE_DISTANCE_KM, PlaceTable
 from orchestration.sample.products import GUN_SIGHT, ProductTable
 
-_BASE_LOG = 6.6
-_STORY_REGULARITY = 0.55
+_BASE_LOG = 4.6
+_STORY_REGULARITY = 0.4
 _OVERSAMPLING = 1.6
-# Margin in logs: the terms of BACI's model II (Gaulier & Zignago 2010), the unit-value slope halved because the
-# planted goods are dearer per kg than world trade; mean about 4-5 %.
-_CIF_TERMS = {"constant": 0.32, "ln_d": -0.11, "ln_d2": 0.01, "ln_uv": -0.016, "contiguous": -0.044,
-              "landlocked_importer": 0.049, "landlocked_exporter": -0.009}  # fmt: skip
-CIF_LOG_RANGE = (0.002, 0.25)
+# Margin in logs, shaped like BACI's model II (Gaulier & Zignago 2010: dearer with distance and a landlocked
+# importer, cheaper for neighbours and dear goods) and scaled to a mean of about 4-5 %. A soft floor keeps it positive.
+_CIF_TERMS = {"constant": -0.035, "ln_d": 0.0125, "ln_uv": -0.006, "contiguous": -0.020,
+              "landlocked_importer": 0.025, "landlocked_exporter": -0.006}  # fmt: skip
+_CIF_SOFTNESS = 0.005
+MAX_CIF_LOG = 0.25
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _gravity_cells(cell_count: int, places: PlaceTable, products: ProductTable, 
     count = places.trader_count
     weight = places.mass**0.45
     wanted = np.rint(_OVERSAMPLING * cell_count * weight / weight.sum()).astype(np.int64) + 4
-    partner_weight = places.mass[None, :] ** 0.55 * places.distance_km**-0.7 * (1.0 + places.contiguous)
+    partner_weight = places.mass[None, :] ** 0.9 * places.distance_km**-1.0 * (1.0 + places.contiguous)
     np.fill_diagonal(partner_weight, 0.0)
     popularity = draws.lognormal(Stream.PRODUCT_SIZE, products.keys, 0.7)
     exporters, importers, goods = [], [], []
@@ -181,7 +182,7 @@ def _story_cells(places: PlaceTable, products: ProductTable, draws: Draws) -> _T
     """Watched, decoy and placebo goods on the story's corridors, each with a chance of its own."""
     exporter, importer = np.nonzero(_story_corridors(places))
     goods = np.flatnonzero(products.basket > 0)
-    chance = np.where(places.is_destination[importer], 0.12, 0.025)
+    chance = np.where(places.is_destination[importer], 0.10, 0.02)
     key = keys_of(places.code[exporter][:, None], places.code[importer][:, None], products.number[goods][None, :])
     pair, column = np.nonzero(draws.uniform(Stream.STORY_CELLS, key) < chance[:, None])
     return _Triples(exporter[pair], importer[pair], goods[column], np.full(pair.size, np.nan))
@@ -241,7 +242,7 @@ def _base_values(
 
 def _regularity(ln_base: Floats, key: Keys, is_story: Flags, draws: Draws) -> Floats:
     """Chance that a cell trades in a month: large cells nearly always, small ones now and then."""
-    score = (ln_base - 14.6) / 1.4 + 0.5 * draws.normal(Stream.CELL_REGULARITY, key)
+    score = (ln_base - 15.9) / 1.5 + 0.5 * draws.normal(Stream.CELL_REGULARITY, key)
     chance = np.clip(1.0 / (1.0 + np.exp(-score)), 0.05, 0.97)
     return np.where(is_story, np.maximum(chance, _STORY_REGULARITY), chance)
 
@@ -254,14 +255,13 @@ def _cif_margin(
     margin = (
         _CIF_TERMS["constant"]
         + _CIF_TERMS["ln_d"] * ln_d
-        + _CIF_TERMS["ln_d2"] * ln_d**2
         + _CIF_TERMS["ln_uv"] * np.log(unit_value)
         + _CIF_TERMS["contiguous"] * places.contiguous[exporter, importer]
         + _CIF_TERMS["landlocked_importer"] * places.landlocked[importer]
         + _CIF_TERMS["landlocked_exporter"] * places.landlocked[exporter]
-        + 0.015 * draws.normal(Stream.CIF_NOISE, key)
+        + 0.010 * draws.normal(Stream.CIF_NOISE, key)
     )
-    return np.clip(margin, *CIF_LOG_RANGE)
+    return np.minimum(_CIF_SOFTNESS * np.logaddexp(0.0, margin / _CIF_SOFTNESS), MAX_CIF_LOG)
 
 
 def _lag_share(places: PlaceTable, exporter: Ints, importer: Ints) -> Floats:

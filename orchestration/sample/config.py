@@ -212,5 +212,5 @@ def plan_size(config: WorldConfig, available_places: int, available_products: in
     return SizePlan(places, products, round(config.row_count / rows_per_cell))
 
 
-ROWS_PER_CELL_SMALL = 90.0
+ROWS_PER_CELL_SMALL = 165.0
 ROWS_PER_CELL_EXPONENT = -0.05

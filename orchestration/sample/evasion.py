@@ -32,7 +32,7 @@ KINDS = ("roundabout", "lost_in_transit", "gun_sights", "decoy_drones", "underva
 TRUCK_DRONES = 14
 TRANSIT_MARKUP = 1.12
 CHINA_CODE = 156
-_MEDIAN_MONTHLY_USD = {"roundabout": 900e3, "lost_in_transit": 450e3, "gun_sights": 90e3, "decoy_drones": 0.0,
+_MEDIAN_MONTHLY_USD = {"roundabout": 900e3, "lost_in_transit": 450e3, "gun_sights": 150e3, "decoy_drones": 0.0,
                        "undervaluation": 400e3, "displacement": 700e3}  # fmt: skip
 # First and last month of each kind. Gun sights start after seven silent years (the world starts in 2017).
 _WINDOWS = {"roundabout": (2022, 6, 2024, 12), "lost_in_transit": (2022, 5, 2024, 12),

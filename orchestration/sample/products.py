@@ -43,8 +43,8 @@ class ProductTable:
     """Products of true flows (index 0..product_count-1) and every code a declaration may name.
 
     Over products: `code` (text), `number`, `chapter`, `basket` (index into BASKETS), `family`, `unit_value`
-    (USD/kg, world median), `piece_kg`. Over codes: `codes` (sorted text), `level`, `unit`, `heading_of`,
-    `chapter_of` (indices of codes). `filed_as[edition - 4, product]` is the index of the code filed.
+    (USD/kg, world median), `piece_kg`. Over codes: `codes` (sorted text), `level`, `unit`,
+    `code_unit_value`, `heading_of` and `chapter_of` (indices of codes). `filed_as[edition - 4, product]` is the index of the code filed.
     """
 
     code: list[str]
@@ -59,6 +59,7 @@ class ProductTable:
     code_number: Ints
     level: Ints
     unit: Ints
+    code_unit_value: Floats
     heading_of: Ints
     chapter_of: Ints
     total_index: int
@@ -113,6 +114,10 @@ def build_products(
     units = [int(described.get(c, fallback)[1] or UNIT_KG) if len(c) == 6 else -1 for c in codes]
     units[position[CONFIDENTIAL]] = -1
     families = reference_frames["product_families"]
+    filed_as = _edition_table(table, families, code, position)
+    code_unit_value = np.full(codes.len(), 10.0)
+    for edition_codes in filed_as:
+        code_unit_value[edition_codes] = price / piece_kg
     return ProductTable(
         code=code,
         number=number,
@@ -126,11 +131,12 @@ def build_products(
         code_number=np.array([0 if c == TOTAL else int("1" + c) for c in codes], dtype=np.int64),
         level=level,
         unit=np.array(units, dtype=np.int64),
+        code_unit_value=code_unit_value,
         heading_of=_parents(codes, position, 4),
         chapter_of=_parents(codes, position, 2),
         total_index=position[TOTAL],
         confidential_index=position[CONFIDENTIAL],
-        filed_as=_edition_table(table, families, code, position),
+        filed_as=filed_as,
     )
 
 

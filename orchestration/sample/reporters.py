@@ -94,8 +94,8 @@ def build_reporters(
         quantity_estimated_share=share(Stream.QUANTITY_STYLE, 0.7, 0.05, 0.35) * on.estimated_quantities,
         trades_with_itself=some(Stream.SELF_TRADE, 0.12, on.self_trade),
         breakdown=_breakdown(places, steady, draws) * on.breakdowns,
-        files_bilateral_levels=some(Stream.LEVEL_STYLE, 0.2, on.control_totals),
-        files_world_levels=some(Stream.LEVEL_STYLE, 0.4, on.control_totals),
+        files_bilateral_levels=some(Stream.LEVEL_STYLE, 0.15, on.control_totals),
+        files_world_levels=some(Stream.LEVEL_STYLE, 0.3, on.control_totals),
         is_steady=steady,
         is_hub=places.is_hub,
     )
@@ -201,7 +201,7 @@ def _breakdown(places: PlaceTable, steady: Flags, draws: Draws) -> Ints:
     code = places.code[: places.trader_count]
     number = draws.uniform(Stream.BREAKDOWN_REPORTER, places.keys)
     styles = np.select(
-        [number < 0.05, number < 0.08, number < 0.11], [BY_TRANSPORT, BY_CUSTOMS, BY_PARTNER2], NO_BREAKDOWN
+        [number < 0.03, number < 0.05, number < 0.07], [BY_TRANSPORT, BY_CUSTOMS, BY_PARTNER2], NO_BREAKDOWN
     )
     styles = np.where(steady & (places.mass > 100.0), NO_BREAKDOWN, styles)
     candidates = np.flatnonzero((places.mass < 400.0) & ~steady & (code != NEVER_FILES_A_TOTAL_ROW))

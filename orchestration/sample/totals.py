@@ -190,14 +190,16 @@ def _control_totals(
         _at_level(bilateral, total, 0),
         _at_level(bilateral.filter(levels), goods.chapter_of, 2),
         _at_level(against_world, total, 0),
-        _at_level(against_world, goods.chapter_of, 2),
     ]
     if context.frequency == "A":
         parts += [
+            _at_level(against_world, goods.chapter_of, 2),
             _at_level(bilateral.filter(levels), goods.heading_of, 4),
             _at_level(against_world.filter(details), goods.heading_of, 4),
             _at_level(against_world.filter(details), itself, 6),
         ]
+    else:
+        parts.append(_at_level(against_world.filter(details), goods.chapter_of, 2))
     return parts
 
 

@@ -1,0 +1,18 @@
+with periods as (
+
+    select distinct frequency, period, period_start from {{ ref('stg_comtrade__declarations') }}
+    union
+    select distinct frequency, period, period_start from {{ ref('stg_reconciled__mirror_flows') }}
+
+)
+
+select
+    frequency || '-' || period as period_key,
+    frequency,
+    period,
+    period_start,
+    {{ years_of('period_start') }} as calendar_year,
+    case when frequency = 'M' then {{ months_of('period_start') }} end as calendar_month,
+    {{ run_columns() }}
+from periods
+where period_start is not null

@@ -1,0 +1,8 @@
+select
+    place_code,
+    role as place_role,
+    cast(valid_from as date) as valid_from,
+    cast(valid_to as date) as valid_to,
+    source as fact_source,
+    {{ run_columns() }}
+from {{ ref('place_roles') }}

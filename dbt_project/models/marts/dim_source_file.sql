@@ -1,0 +1,14 @@
+select
+    delivery_id,
+    source_file,
+    source_format,
+    cast(count(*) as bigint) as declaration_count,
+    cast(sum(value_usd) as double) as value_usd,
+    min(period_start) as first_period_start,
+    max(period_start) as last_period_start,
+    cast(count(distinct reporter_code) as bigint) as reporter_count,
+    cast(count_if(account_reason = 'superseded_vintage') as bigint) as superseded_count,
+    cast(count_if(account = 'quarantine') as bigint) as quarantined_count,
+    {{ run_columns() }}
+from {{ ref('stg_comtrade__declarations') }}
+group by delivery_id, source_file, source_format

@@ -1,0 +1,17 @@
+{{ config(tags=["audit"]) }}
+
+select
+    suite,
+    check_name,
+    severity,
+    passed as is_passed,
+    figure,
+    threshold,
+    threshold_text,
+    evidence,
+    threshold_date,
+    failing_count,
+    failing_sample,
+    message,
+    {{ run_columns() }}
+from {{ ref('stg_audit__results') }}

@@ -1,0 +1,16 @@
+select
+    window_start_year,
+    window_end_year,
+    frequency,
+    reporter_code,
+    reporter_iso3,
+    role,
+    bias_log,
+    bias_se_log,
+    sigma_log,
+    sigma_se_log,
+    pair_count,
+    is_shrunk,
+    method_name,
+    {{ run_columns() }}
+from {{ ref('stg_reconciled__reliability') }}

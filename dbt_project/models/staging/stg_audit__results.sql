@@ -1,0 +1,9 @@
+{{ config(tags=["audit"]) }}
+
+with source as (
+
+    select * from {{ source("audit", "results") }}
+
+)
+
+select * from source

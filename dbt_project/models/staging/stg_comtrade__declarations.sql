@@ -1,0 +1,7 @@
+with source as (
+
+    select * from {{ source("comtrade", "declarations") }}
+
+)
+
+select * from source

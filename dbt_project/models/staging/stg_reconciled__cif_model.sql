@@ -1,0 +1,7 @@
+with source as (
+
+    select * from {{ source("reconciled", "cif_model") }}
+
+)
+
+select * from source

@@ -1,0 +1,7 @@
+with source as (
+
+    select * from {{ source("reconciled", "reliability") }}
+
+)
+
+select * from source

@@ -1,0 +1,7 @@
+with source as (
+
+    select * from {{ source("reconciled", "sources") }}
+
+)
+
+select * from source
