@@ -12,14 +12,12 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from expectations.model import Check, GateError, Threshold
 
 # Figures are kept to this many decimals: what lies below is the noise of adding doubles, not a finding.
 FIGURE_DECIMALS = 12
-_BATCH_NUMBERS = count()
 
 
 @dataclass(frozen=True)
@@ -42,15 +40,13 @@ def judge(
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     source = context.data_sources.add_pandas(name="gate")
+    whole = source.add_dataframe_asset(name="batches").add_batch_definition_whole_dataframe("whole")
     by_batch: dict[str, list[Check]] = {}
     for check in checks:
         by_batch.setdefault(check.batch, []).append(check)
     verdicts: dict[str, Verdict] = {}
     for batch_name, members in by_batch.items():
-        asset = source.add_dataframe_asset(name=f"{batch_name}-{next(_BATCH_NUMBERS)}")
-        batch = asset.add_batch_definition_whole_dataframe("whole").get_batch(
-            batch_parameters={"dataframe": batches[batch_name]}
-        )
+        batch = whole.get_batch(batch_parameters={"dataframe": batches[batch_name]})
         expectations = [expectation_of(gx, check, thresholds[check.name]) for check in members]
         result = batch.validate(gx.ExpectationSuite(name=batch_name, expectations=expectations))
         for one in result.results:

@@ -265,6 +265,6 @@ def _cif_margin(
 
 
 def _lag_share(places: PlaceTable, exporter: Ints, importer: Ints) -> Floats:
-    """Share of a month's goods that arrive in the next month: none over land, up to 60 % over the oceans."""
-    share = np.clip(places.distance_km[exporter, importer] / 20_000.0, 0.0, 0.6)
+    """Share of a month's goods that arrive in the next month: none nearby, up to 60 % over the oceans."""
+    share = np.clip((places.distance_km[exporter, importer] - 1_500.0) / 16_000.0, 0.0, 0.6)
     return np.where(places.contiguous[exporter, importer], 0.0, share)

@@ -14,7 +14,7 @@ Frequency = Literal["A", "M"]
 
 # Rows of the small world over its standard span; the other sizes are multiples of it.
 SMALL_ROW_COUNT = 400_000
-_NAMED_SIZES = {"small": SMALL_ROW_COUNT, "tiny": 40_000}
+_NAMED_SIZES = {"small": SMALL_ROW_COUNT, "tiny": 60_000}
 
 
 @dataclass(frozen=True)
@@ -212,5 +212,5 @@ def plan_size(config: WorldConfig, available_places: int, available_products: in
     return SizePlan(places, products, round(config.row_count / rows_per_cell))
 
 
-ROWS_PER_CELL_SMALL = 165.0
-ROWS_PER_CELL_EXPONENT = -0.05
+ROWS_PER_CELL_SMALL = 195.0
+ROWS_PER_CELL_EXPONENT = -0.26

@@ -25,7 +25,7 @@ EXPORTER, IMPORTER = 0, 1
 ROLE_NAMES = ("exporter", "importer")
 SILENT_MONTH = month_number(2022, 2)
 STEADY_MASS = 2_500.0
-SIGMA_RANGE = (0.04, 0.75)
+SIGMA_RANGE = (0.03, 0.7)
 THRESHOLDS_USD = (0.0, 500.0, 1_000.0, 2_500.0)
 NO_BREAKDOWN, BY_TRANSPORT, BY_CUSTOMS, BY_PARTNER2, TRANSPORT_WITHOUT_TOTAL = range(5)
 
@@ -168,8 +168,8 @@ def _quarter(uniform: Floats) -> Ints:
 def _sigma(config: WorldConfig, keys: Keys, draws: Draws) -> Floats:
     """Standard deviation of log errors: both roles related; one reporter in six is bad in one role only."""
     exporter = draws.normal(Stream.SIGMA_EXPORTER, keys)
-    importer = 0.5 * exporter + 0.87 * draws.normal(Stream.SIGMA_IMPORTER, keys)
-    sigma = 0.15 * np.exp(0.6 * np.stack([exporter, importer]))
+    importer = 0.4 * exporter + 0.92 * draws.normal(Stream.SIGMA_IMPORTER, keys)
+    sigma = 0.11 * np.exp(0.85 * np.stack([exporter, importer]))
     one_role = draws.uniform(Stream.ONE_ROLE, keys)
     bad = np.stack([one_role < 0.08, (one_role >= 0.08) & (one_role < 0.16)])
     if config.effects.one_role_reporters:
@@ -180,7 +180,7 @@ def _sigma(config: WorldConfig, keys: Keys, draws: Draws) -> Floats:
 
 def _bias(config: WorldConfig, keys: Keys, draws: Draws) -> Floats:
     bias = np.stack([draws.normal(Stream.BIAS_EXPORTER, keys), draws.normal(Stream.BIAS_IMPORTER, keys)])
-    scaled: Floats = np.clip(0.09 * bias, -0.25, 0.25) * config.noise_scale * config.effects.persistent_bias
+    scaled: Floats = np.clip(0.08 * bias, -0.25, 0.25) * config.noise_scale * config.effects.persistent_bias
     return scaled
 
 

@@ -1,0 +1,102 @@
+"""What changed between two deliveries of the same data.
+
+Belongs here: which deliveries are vintages of one another, and keys added, removed and revised. Does not belong
+here: which one is current (`vintages`).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from orchestration.comtrade.contract.schema import ORDER, REVISIONS, conform
+from orchestration.comtrade.contract.vintages import CELL
+
+_KEY = (*CELL, "flow_code", "partner_code")
+_PAIR = ("older_delivery_id", "newer_delivery_id")
+_SET = ("frequency", "period", "product_code")
+
+
+def measure_revisions(frame: pl.DataFrame) -> pl.DataFrame:
+    """One row per reporter, period and pair of consecutive vintages (schema REVISIONS, USD).
+
+    A key is (flow, partner, product); it is revised when its value differs at all. `frame` holds the counting
+    rows of every delivery, superseded ones too, with `_rank` and `_counts`.
+    """
+    keys = (
+        frame.filter(pl.col("_counts"))
+        .group_by(*_KEY, "delivery_id", "_rank", maintain_order=True)
+        .agg(pl.col("value_usd").sum(), pl.col("hs_revision").sort().first())
+    )
+    if keys["_rank"].n_unique() <= 1:
+        return pl.DataFrame(schema=REVISIONS)
+    return _count_changes(keys, _compared_cells(keys))
+
+
+def _compared_cells(keys: pl.DataFrame) -> pl.DataFrame:
+    """Cells (reporter, product, period) with the older and the newer delivery they are compared between.
+
+    A cell that both deliveries hold is always compared. A cell that only one holds counts as added or removed
+    only where the two deliveries share more than half of the smaller one's reporters for that product: files
+    of different reporters are not vintages of one another.
+    """
+    cells = keys.select(*CELL, "delivery_id", "_rank").unique().sort(*CELL, "_rank")
+    previous = pl.col("delivery_id").shift(1).over(CELL)
+    following = pl.col("delivery_id").shift(-1).over(CELL)
+    cells = cells.with_columns(previous.alias("_previous"), following.alias("_following"))
+    both = cells.filter(pl.col("_previous").is_not_null()).select(
+        *CELL, pl.col("_previous").alias("older_delivery_id"), pl.col("delivery_id").alias("newer_delivery_id")
+    )
+    related = _related_deliveries(cells, both)
+    added = _one_sided(cells.filter(pl.col("_previous").is_null()), related, "newer_delivery_id")
+    removed = _one_sided(cells.filter(pl.col("_following").is_null()), related, "older_delivery_id")
+    return pl.concat([both, added, removed]).unique().sort(*CELL, *_PAIR)
+
+
+def _related_deliveries(cells: pl.DataFrame, both: pl.DataFrame) -> pl.DataFrame:
+    """Period, product and pairs of deliveries that are vintages of one another there."""
+    held = cells.group_by(*_SET, "delivery_id").agg(pl.len().alias("_held"))
+    shared = both.group_by(*_SET, *_PAIR).agg(pl.len().alias("_shared"))
+    for side in _PAIR:
+        counts = held.rename({"delivery_id": side, "_held": f"_held_{side}"})
+        shared = shared.join(counts, on=[*_SET, side], how="left")
+    smaller = pl.min_horizontal(f"_held_{side}" for side in _PAIR)
+    return shared.filter(2 * pl.col("_shared") > smaller).select(*_SET, *_PAIR)
+
+
+def _one_sided(cells: pl.DataFrame, related: pl.DataFrame, side: str) -> pl.DataFrame:
+    rows = cells.select(*CELL, pl.col("delivery_id").alias(side)).join(related, on=[*_SET, side])
+    # One partner vintage per cell, so that an added key is counted once.
+    return rows.sort(*CELL, *_PAIR).unique([*CELL, side], keep="last").select(*CELL, *_PAIR)
+
+
+def _count_changes(keys: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
+    older, newer = (_side(keys, cells, side) for side in ("older", "newer"))
+    rows = older.join(newer, on=[*_KEY, *_PAIR], how="full", coalesce=True)
+    before, after = pl.col("older_usd"), pl.col("newer_usd")
+    editions_differ = pl.col("older_revision").ne_missing(pl.col("newer_revision"))
+    kept = before.is_not_null() & after.is_not_null()
+    grain = ["frequency", "period", "reporter_code", *_PAIR]
+    frame = (
+        rows.sort(*_KEY, *_PAIR)
+        .group_by(grain, maintain_order=True)
+        .agg(
+            before.is_null().sum().alias("keys_added_count"),
+            after.is_null().sum().alias("keys_removed_count"),
+            (kept & (before != after)).sum().alias("keys_revised_count"),
+            (kept & (before == after)).sum().alias("keys_unchanged_count"),
+            before.sum().alias("older_value_usd"),
+            after.sum().alias("newer_value_usd"),
+            (kept & editions_differ).sum().alias("editions_changed_count"),
+        )
+    )
+    return conform(frame, REVISIONS, "revisions").sort(ORDER["revisions"])
+
+
+def _side(keys: pl.DataFrame, cells: pl.DataFrame, side: str) -> pl.DataFrame:
+    named = keys.rename({"delivery_id": f"{side}_delivery_id"})
+    return cells.join(named, on=[*CELL, f"{side}_delivery_id"]).select(
+        *_KEY,
+        *_PAIR,
+        pl.col("value_usd").alias(f"{side}_usd"),
+        pl.col("hs_revision").alias(f"{side}_revision"),
+    )

@@ -1,0 +1,212 @@
+"""From a source to declarations after the contract: preparing, landing, contracting.
+
+Belongs here: the loop over files and periods, what is skipped because it is unchanged. Does not belong here: how
+a format is read and what the contract says (`orchestration.comtrade`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+
+from orchestration.comtrade.contract import (
+    ContractTables,
+    apply_contract,
+    with_completeness,
+    year_completeness,
+)
+from orchestration.comtrade.files import (
+    FileRefusal,
+    delivery_id_of,
+    read_delivery,
+    read_release_dates,
+    scan_folder,
+)
+from orchestration.comtrade.landing import land_delivery, read_period
+from orchestration.comtrade.ledger import LedgerEntry, is_landed, landed_fingerprint, precedence, read_ledger
+from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.plan import world_config
+from orchestration.pipeline.storage import Stamps, combine, remove_other_files, write_bytes, write_frame
+from orchestration.reference import Reference
+from orchestration.sample import REFERENCE_FRAMES, iter_deliveries, world_truth
+from orchestration.settings import Settings
+
+LOG = logging.getLogger("mirror_warehouse")
+CONTRACTED_TABLES = ("declarations", "control_totals", "revisions", "coverage")
+
+
+@dataclass(frozen=True)
+class LandingSummary:
+    """What a landing found: deliveries of this run, files that could not be read, rows and value in USD."""
+
+    delivery_ids: tuple[str, ...]
+    refusals: tuple[FileRefusal, ...]
+    newly_landed_count: int
+    row_count: int
+    value_usd: float
+
+
+@dataclass(frozen=True)
+class PeriodSummary:
+    """What one stage made of one period."""
+
+    period_key: str
+    row_count: int
+    value_usd: float
+    was_current: bool
+
+
+def contract_tables(reference: Reference) -> ContractTables:
+    """The reference tables that the contract needs."""
+    return ContractTables(
+        places=reference.places,
+        flows=reference.flows,
+        hs_codes=reference.hs_codes,
+        customs_procedures=reference.customs_procedures,
+        transport_modes=reference.transport_modes,
+        quantity_units=reference.quantity_units,
+        modes_of_supply=reference.modes_of_supply,
+    )
+
+
+def declare_planted_world(settings: Settings, paths: DataPaths, reference: Reference, fingerprint: str) -> Path:
+    """Write the deliveries and the truth of the planted world; nothing is done when they are current."""
+    stamps = Stamps(paths.root / "sample" / "stamps")
+    if stamps.is_current("world", fingerprint, [paths.sample_declared]) or (
+        paths.sample_declared.is_dir() and stamps.is_current("world", fingerprint, [])
+    ):
+        return paths.sample_declared
+    shutil.rmtree(paths.sample_declared.parent, ignore_errors=True)
+    frames = {name: getattr(reference, name) for name in REFERENCE_FRAMES}
+    config = world_config(settings)
+    for delivery in iter_deliveries(config, frames):
+        write_frame(paths.sample_declared / f"{delivery.name}.parquet", delivery.declared)
+        for name, table in delivery.truth.items():
+            write_frame(paths.sample_truth / name / f"{delivery.name}.parquet", table)
+    for name, table in world_truth(config, frames).items():
+        write_frame(paths.sample_truth / f"{name}.parquet", table)
+    stamps.write("world", fingerprint)
+    return paths.sample_declared
+
+
+def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint: str) -> LandingSummary:
+    """Land every file of the source that has not landed yet.
+
+    A file that cannot be read is refused with its reason and the others go on; the reasons are kept in
+    refusals.json beside the ledger.
+    """
+    if settings.source == "sample":
+        folder = declare_planted_world(settings, paths, reference, fingerprint)
+    else:
+        assert settings.declarations is not None
+        folder = settings.declarations
+    dates = read_release_dates(folder)
+    files = scan_folder(folder)
+    ids: list[str] = []
+    refusals: list[FileRefusal] = []
+    landed = 0
+    for number, path in enumerate(files, start=1):
+        delivery_id = delivery_id_of(path)
+        if not is_landed(paths.ledger, delivery_id):
+            delivery = read_delivery(path, reference.places, dates.get(path.name))
+            if isinstance(delivery, FileRefusal):
+                LOG.warning("refused %s: %s", path.name, delivery.what)
+                refusals.append(delivery)
+                continue
+            land_delivery(delivery, paths.landed, paths.ledger)
+            landed += 1
+            if settings.source == "files":
+                LOG.info("landed %s (%d of %d, %d rows)", path.name, number, len(files), delivery.rows.height)
+        if delivery_id not in ids:
+            ids.append(delivery_id)
+    write_bytes(paths.ledger.parent / "refusals.json", json.dumps([asdict(r) for r in refusals], indent=1).encode())
+    entries = entries_of(paths, ids)
+    return LandingSummary(
+        delivery_ids=tuple(sorted(ids)),
+        refusals=tuple(refusals),
+        newly_landed_count=landed,
+        row_count=sum(entry.row_count for entry in entries),
+        value_usd=sum(entry.value_usd for entry in entries),
+    )
+
+
+def entries_of(paths: DataPaths, delivery_ids: Iterable[str]) -> list[LedgerEntry]:
+    """Ledger entries of these deliveries, sorted by delivery."""
+    wanted = set(delivery_ids)
+    return [entry for entry in read_ledger(paths.ledger) if entry.delivery_id in wanted]
+
+
+def deliveries_of_run(settings: Settings, paths: DataPaths) -> list[LedgerEntry]:
+    """Ledger entries of the files that stand in the source now; earlier ones stay landed but are not read."""
+    folder = paths.sample_declared if settings.source == "sample" else settings.declarations
+    assert folder is not None
+    return entries_of(paths, {delivery_id_of(path) for path in scan_folder(folder)})
+
+
+def contract_periods(
+    paths: DataPaths,
+    entries: Sequence[LedgerEntry],
+    period_keys: Sequence[str],
+    all_period_keys: Sequence[str],
+    reference: Reference,
+    fingerprint: str,
+) -> list[PeriodSummary]:
+    """Apply the contract to each period and give every coverage row its completeness.
+
+    Periods whose landed files, tables and code are unchanged are not done again; periods that the source no longer
+    holds are removed.
+    """
+    tables, order = contract_tables(reference), precedence(list(entries))
+    stamps = Stamps(paths.contracted / "_stamps")
+    keep = set(all_period_keys)
+    for table in (*CONTRACTED_TABLES, "coverage_filed"):
+        remove_other_files(paths.contracted / table, keep)
+    summaries = [_contract_period(paths, entries, key, tables, order, stamps, fingerprint) for key in period_keys]
+    _complete_coverage(paths, all_period_keys)
+    return summaries
+
+
+def _contract_period(
+    paths: DataPaths,
+    entries: Sequence[LedgerEntry],
+    key: str,
+    tables: ContractTables,
+    order: pl.DataFrame,
+    stamps: Stamps,
+    code: str,
+) -> PeriodSummary:
+    outputs = {name: paths.table("contracted", name, key) for name in CONTRACTED_TABLES}
+    outputs["coverage"] = paths.table("contracted", "coverage_filed", key)
+    order_text = ",".join(f"{d}:{p}" for d, p in order.select("delivery_id", "precedence").iter_rows())
+    fingerprint = combine(landed_fingerprint(list(entries), key), order_text, code)
+    current = stamps.is_current(key, fingerprint, outputs.values())
+    if not current:
+        result = apply_contract(read_period(list(entries), paths.landed, key), tables, order)
+        for name, path in outputs.items():
+            write_frame(path, getattr(result, name))
+        stamps.write(key, fingerprint)
+    totals = pl.scan_parquet(outputs["declarations"]).select(pl.len(), pl.col("value_usd").sum()).collect()
+    rows, value = totals.row(0)
+    return PeriodSummary(key, int(rows), float(value or 0.0), current)
+
+
+def _complete_coverage(paths: DataPaths, period_keys: Sequence[str]) -> None:
+    """Whether a reporter's period is complete depends on the other months: filled once all are contracted."""
+    filed = {key: paths.table("contracted", "coverage_filed", key) for key in period_keys}
+    frames = {key: pl.read_parquet(path) for key, path in filed.items() if path.is_file()}
+    if not frames:
+        return
+    presence = pl.concat([f.select("frequency", "period", "reporter_code") for f in frames.values()]).unique()
+    completeness = year_completeness(presence)
+    for key, frame in frames.items():
+        target = paths.table("contracted", "coverage", key)
+        completed = with_completeness(frame, completeness)
+        if not (target.is_file() and pl.read_parquet(target).equals(completed)):
+            write_frame(target, completed)
+    write_frame(paths.contracted / "completeness.parquet", completeness)

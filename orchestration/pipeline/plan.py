@@ -1,0 +1,146 @@
+"""What a run would do, known before it starts: its input, its id, its periods.
+
+Belongs here: fingerprints of input and code, the run id, the list of periods. Does not belong here: doing it.
+A run id is a fingerprint of input and code, not a time: the same input gives the same run and the same release.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration.comtrade.files import FileRefusal, delivery_id_of, read_delivery, read_release_dates, scan_folder
+from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.storage import combine, fingerprint_of_tree, sha256_of_file, write_bytes
+from orchestration.reference import Reference, load_reference, reference_fingerprint
+from orchestration.sample import WorldConfig
+from orchestration.settings import PROJECT_DIR, Settings
+
+CODE = (
+    "orchestration/comtrade/**/*",
+    "orchestration/reconcile/**/*.py",
+    "orchestration/sample/**/*.py",
+    "orchestration/pipeline/**/*.py",
+    "orchestration/release/**/*.py",
+    "orchestration/reference.py",
+    "expectations/**/*",
+    "dbt_project/*.yml",
+    "dbt_project/models/**/*",
+    "dbt_project/macros/**/*",
+    "dbt_project/tests/**/*",
+)
+MONTHS_IN_A_YEAR = 12
+
+
+class PlanError(Exception):
+    """There is nothing to run on; the text says what is wrong, why it matters and how to mend it."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run: source, fingerprint of its input and code, id, and the periods it holds (sorted keys)."""
+
+    source: str
+    input_fingerprint: str
+    run_id: str
+    period_keys: tuple[str, ...]
+
+
+def world_config(settings: Settings) -> WorldConfig:
+    """The planted world that the settings name."""
+    makers = {
+        "tiny": WorldConfig.tiny,
+        "standard": WorldConfig.standard,
+        "hard": WorldConfig.hard,
+        "without_evasion": WorldConfig.without_evasion,
+    }
+    return makers[settings.sample_world](seed=settings.sample_seed)
+
+
+def code_fingerprint(project_dir: Path = PROJECT_DIR) -> str:
+    """Fingerprint of everything that decides what a run computes."""
+    return fingerprint_of_tree(project_dir, CODE)
+
+
+def input_fingerprint(settings: Settings) -> str:
+    """Fingerprint of input, reference tables and code; equal fingerprints give equal releases.
+
+    Raises PlanError when the source is `files` and the folder is missing or empty.
+    """
+    shared = (reference_fingerprint(settings.seeds_dir), code_fingerprint())
+    if settings.source == "sample":
+        return combine("sample", settings.sample_world, str(settings.sample_seed), *shared)
+    files = source_files(settings)
+    folder = settings.declarations
+    dates = folder / "vintages.csv" if folder is not None else None
+    extra = sha256_of_file(dates) if dates is not None and dates.is_file() else ""
+    return combine("files", extra, *(f"{path.name}:{delivery_id_of(path)}" for path in files), *shared)
+
+
+def source_files(settings: Settings) -> list[Path]:
+    """The files of the declarations folder, sorted. Raises PlanError when there are none."""
+    folder = settings.declarations
+    if folder is None or not folder.is_dir():
+        raise PlanError(
+            f"the declarations folder {folder} does not exist, so there is nothing to reconcile; "
+            "name a folder of downloads with DECLARATIONS=<folder>"
+        )
+    files = scan_folder(folder)
+    if not files:
+        raise PlanError(f"the folder {folder} holds no file, so there is nothing to reconcile; put downloads into it")
+    return files
+
+
+def run_id_of(fingerprint: str) -> str:
+    """The id of the run with this input."""
+    return f"run-{fingerprint}"
+
+
+def make_plan(settings: Settings) -> RunPlan:
+    """Everything known before a run starts; reads files of the source only where their periods are unknown."""
+    fingerprint = input_fingerprint(settings)
+    keys = _sample_keys(settings) if settings.source == "sample" else _file_keys(settings)
+    return RunPlan(settings.source, fingerprint, run_id_of(fingerprint), with_rolled_up_years(keys))
+
+
+def with_rolled_up_years(period_keys: Iterable[str]) -> tuple[str, ...]:
+    """Add the year of every twelve months that are all there: such a year can be rolled up."""
+    keys = set(period_keys)
+    months: dict[str, int] = {}
+    for key in keys:
+        frequency, period = key.split("-", 1)
+        if frequency == "M":
+            months[period[:4]] = months.get(period[:4], 0) + 1
+    years = {f"A-{year}" for year, count in months.items() if count == MONTHS_IN_A_YEAR}
+    return tuple(sorted(keys | years))
+
+
+def _sample_keys(settings: Settings) -> set[str]:
+    return {f"{frequency}-{period}" for frequency, period in world_config(settings).periods()}
+
+
+def _file_keys(settings: Settings) -> set[str]:
+    """Periods of every file; read once per file content and remembered."""
+    memory = DataPaths(settings.data_folder).root / "discovered"
+    reference: Reference | None = None
+    keys: set[str] = set()
+    dates = read_release_dates(settings.declarations) if settings.declarations else {}
+    for path in source_files(settings):
+        note = memory / f"{delivery_id_of(path)}.json"
+        if not note.is_file():
+            reference = reference or load_reference(settings.seeds_dir)
+            delivery = read_delivery(path, reference.places, dates.get(path.name))
+            found = [] if isinstance(delivery, FileRefusal) else _keys_of(delivery.rows)
+            write_bytes(note, json.dumps(found).encode())
+        keys |= set(json.loads(note.read_text(encoding="utf-8")))
+    return keys
+
+
+def _keys_of(rows: object) -> list[str]:
+    import polars as pl
+
+    assert isinstance(rows, pl.DataFrame)
+    unique = rows.select("freqCode", "period").drop_nulls().unique().sort("freqCode", "period")
+    return [f"{frequency}-{period}" for frequency, period in unique.iter_rows()]

@@ -1,0 +1,206 @@
+"""From contracted declarations to reconciled flows: pairs per period, parameters across periods, flows per period.
+
+Belongs here: which frames meet in which call, what is skipped because it is unchanged. Does not belong here: any
+formula (`orchestration.reconcile`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from orchestration import reconcile
+from orchestration.pipeline.declarations import PeriodSummary
+from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.storage import Stamps, combine, remove_other_files, sha256_of_file, write_frame
+from orchestration.reconcile import schema
+from orchestration.reconcile.cif_model import PUBLISHED_MODEL
+from orchestration.reference import Reference
+
+PAIR_TABLES = ("pairs", "sources")
+PARAMETER_TABLES = ("reliability", "chapter_effects", "pooled", "cif_model")
+
+
+def reconcile_tables(reference: Reference) -> reconcile.ReconcileTables:
+    """The reference tables that the reconciliation needs."""
+    return reconcile.ReconcileTables(
+        places=reference.places,
+        place_borders=reference.place_borders,
+        place_roles=reference.place_roles,
+        valuation_by_reporter_year=reference.valuation_by_reporter_year,
+        product_families=reference.product_families,
+        controls=reference.controls,
+        corridors_left_out=reference.corridors_left_out,
+        published_cif_models=reference.published_cif_models,
+    )
+
+
+def pair_periods(
+    paths: DataPaths, period_keys: Sequence[str], all_period_keys: Sequence[str], reference: Reference, code: str
+) -> list[PeriodSummary]:
+    """Pair both declarations of every flow, period by period; a year also takes months that make a whole year."""
+    tables = reconcile_tables(reference)
+    stamps = Stamps(paths.reconciled / "_stamps" / "pairs")
+    for table in (*PAIR_TABLES, "valuation_training", "valued", "mirror_flows", "mirror_totals"):
+        remove_other_files(paths.reconciled / table, set(all_period_keys))
+    return [_pair_period(paths, key, all_period_keys, tables, stamps, code) for key in period_keys]
+
+
+def months_of(year_key: str, period_keys: Sequence[str]) -> list[str]:
+    """The monthly period keys of an annual one that the run holds; none for a month."""
+    frequency, period = year_key.split("-", 1)
+    return [k for k in sorted(period_keys) if frequency == "A" and k.startswith(f"M-{period}")]
+
+
+def completeness_of(paths: DataPaths, key: str) -> pl.DataFrame:
+    """Which reporters are complete in a period: (reporter_code, is_complete).
+
+    A month's data set that is there is complete; a year needs an annual set or all twelve months.
+    """
+    frequency, period = key.split("-", 1)
+    if frequency == "A":
+        years = pl.read_parquet(paths.contracted / "completeness.parquet")
+        return years.filter(pl.col("year") == int(period)).select("reporter_code", "is_complete")
+    filed = pl.read_parquet(paths.table("contracted", "coverage_filed", key))
+    return (
+        filed.select("reporter_code").drop_nulls().unique().sort("reporter_code").with_columns(is_complete=pl.lit(True))
+    )
+
+
+def _pair_period(
+    paths: DataPaths,
+    key: str,
+    all_keys: Sequence[str],
+    tables: reconcile.ReconcileTables,
+    stamps: Stamps,
+    code: str,
+) -> PeriodSummary:
+    outputs = {name: paths.table("reconciled", name, key) for name in (*PAIR_TABLES, "valuation_training")}
+    months = months_of(key, all_keys)
+    inputs = [paths.table("contracted", "declarations", k) for k in (key, *months)]
+    completeness = completeness_of(paths, key)
+    complete = ",".join(completeness.filter(pl.col("is_complete"))["reporter_code"].to_list())
+    fingerprint = combine(*(sha256_of_file(path) for path in inputs), complete, code)
+    current = stamps.is_current(key, fingerprint, outputs.values())
+    if not current:
+        declarations = _declarations(inputs, key)
+        paired = reconcile.pair(declarations, completeness, tables)
+        training = reconcile.valuation_training(reconcile.cif_sources(paired.pairs, tables))
+        for name, frame in (("pairs", paired.pairs), ("sources", paired.sources), ("valuation_training", training)):
+            write_frame(outputs[name], frame)
+        stamps.write(key, fingerprint)
+    counted = pl.scan_parquet(outputs["pairs"]).select(
+        pl.len(), pl.col("exporter_value_usd").sum() + pl.col("importer_value_usd").sum()
+    )
+    rows, value = counted.collect().row(0)
+    return PeriodSummary(key, int(rows), float(value or 0.0), current)
+
+
+def _declarations(inputs: Sequence[Path], key: str) -> pl.DataFrame:
+    columns = list(schema.DECLARATIONS)
+    own = pl.read_parquet(inputs[0], columns=columns)
+    frequency, period = key.split("-", 1)
+    if frequency == "M":
+        return own
+    # Of the months only what can stand in a year: the rest would be read for nothing.
+    wanted = pl.col("account").is_in(["pair", "total", "special"])
+    months = [pl.scan_parquet(path).select(columns).filter(wanted).collect() for path in inputs[1:]]
+    return reconcile.roll_up_year(own, pl.concat(months) if months else own.clear(), int(period))
+
+
+def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Reference, code: str) -> dict[str, int]:
+    """Fit the margin model and the reliability over all periods; write valued pairs and the parameter tables.
+
+    Returns rows per parameter table.
+    """
+    tables = reconcile_tables(reference)
+    folder = paths.reconciled / "parameters"
+    outputs = {name: folder / f"{name}.parquet" for name in PARAMETER_TABLES}
+    valued = {key: paths.table("reconciled", "valued", key) for key in period_keys}
+    stamps = Stamps(paths.reconciled / "_stamps")
+    fingerprint = combine(*(f"{k}:{sha256_of_file(paths.table('reconciled', 'pairs', k))}" for k in period_keys), code)
+    if not stamps.is_current("parameters", fingerprint, [*outputs.values(), *valued.values()]):
+        models = _fit_valuation(paths, period_keys, tables)
+        training = []
+        for key, path in valued.items():
+            pairs = pl.read_parquet(paths.table("reconciled", "pairs", key))
+            frame = reconcile.apply_valuation(pairs, models[key[0]], tables)
+            write_frame(path, frame)
+            training.append(reconcile.reliability_training(frame))
+        reliability = reconcile.fit_reliability(pl.concat(training))
+        for name in ("reliability", "chapter_effects", "pooled"):
+            write_frame(outputs[name], getattr(reliability, name))
+        write_frame(outputs["cif_model"], pl.concat([models[f].card for f in sorted(models)]))
+        stamps.write("parameters", fingerprint)
+    return {name: pl.scan_parquet(path).select(pl.len()).collect().item() for name, path in outputs.items()}
+
+
+def _fit_valuation(
+    paths: DataPaths, period_keys: Sequence[str], tables: reconcile.ReconcileTables
+) -> dict[str, reconcile.ValuationModel]:
+    models: dict[str, reconcile.ValuationModel] = {}
+    for frequency in sorted({key[0] for key in period_keys}):
+        keys = [key for key in period_keys if key.startswith(frequency)]
+        training = pl.concat(pl.read_parquet(paths.table("reconciled", "valuation_training", k)) for k in keys)
+        shares = [
+            reconcile.cif_sources(pl.read_parquet(paths.table("reconciled", "pairs", key)), tables)
+            .group_by("cif_source")
+            .agg(value_usd=pl.col("importer_value_usd").sum())
+            for key in keys
+        ]
+        by_source = pl.concat(shares).group_by("cif_source").agg(pl.col("value_usd").sum()).sort("cif_source")
+        models[frequency] = reconcile.fit_valuation(training, by_source, frequency, tables)
+    return models
+
+
+def reconcile_periods(
+    paths: DataPaths, period_keys: Sequence[str], reference: Reference, code: str
+) -> list[PeriodSummary]:
+    """Reconciled flows and mirrored control totals, period by period."""
+    folder = paths.reconciled / "parameters"
+    model = reconcile.ReliabilityModel(
+        *(pl.read_parquet(folder / f"{name}.parquet") for name in ("reliability", "chapter_effects", "pooled"))
+    )
+    stamps = Stamps(paths.reconciled / "_stamps" / "flows")
+    fitted = combine(*(sha256_of_file(folder / f"{name}.parquet") for name in PARAMETER_TABLES), code)
+    return [_reconcile_period(paths, key, model, reference, stamps, fitted) for key in period_keys]
+
+
+def _reconcile_period(
+    paths: DataPaths,
+    key: str,
+    model: reconcile.ReliabilityModel,
+    reference: Reference,
+    stamps: Stamps,
+    fitted: str,
+) -> PeriodSummary:
+    source = paths.table("reconciled", "valued", key)
+    totals_source = paths.table("contracted", "control_totals", key)
+    flows, totals = (paths.table("reconciled", name, key) for name in ("mirror_flows", "mirror_totals"))
+    fingerprint = combine(sha256_of_file(source), sha256_of_file(totals_source), fitted)
+    current = stamps.is_current(key, fingerprint, [flows, totals])
+    if not current:
+        valued = pl.read_parquet(source)
+        write_frame(flows, reconcile.estimate(valued, model))
+        pairable = reference.places.filter(pl.col("mirror_role") == "pair").select("place_code")
+        mirrored = reconcile.mirror_totals(
+            pl.read_parquet(totals_source), completeness_of(paths, key), pairable, _mean_margin(valued, reference)
+        )
+        write_frame(totals, mirrored)
+        stamps.write(key, fingerprint)
+    counted = pl.scan_parquet(flows).select(pl.len(), pl.col("reconciled_fob_usd").sum()).collect()
+    rows, value = counted.row(0)
+    return PeriodSummary(key, int(rows), float(value or 0.0), current)
+
+
+def _mean_margin(valued: pl.DataFrame, reference: Reference) -> float:
+    """Value-weighted margin of the period (CIF over FOB minus one); the published mean where nothing is valued."""
+    cif, fob = valued.select(pl.col("importer_value_usd").sum(), pl.col("importer_fob_usd").sum()).row(0)
+    if fob and fob > 0:
+        return float(cif) / float(fob) - 1.0
+    published = reference.published_cif_models.filter(
+        (pl.col("model") == PUBLISHED_MODEL) & (pl.col("term") == "mean_cif_rate")
+    )
+    return float(published["coefficient"].item())
