@@ -193,7 +193,7 @@ def _huber(design: Array, target: Array, weight: Array) -> tuple[Array, Array, A
     beta: Array = np.zeros(design.shape[1])
     for _ in range(ITERATIONS):
         gram = (design * robust[:, None]).T @ design
-        new: Array = np.linalg.lstsq(gram, (design * robust[:, None]).T @ target, rcond=None)[0]
+        new = np.asarray(np.linalg.lstsq(gram, (design * robust[:, None]).T @ target, rcond=None)[0], dtype=np.float64)
         residual = target - design @ new
         scale = max(float(np.median(np.abs(residual))) / 0.6745, 1e-9)
         robust = weight * np.minimum(1.0, HUBER_TUNING * scale / np.maximum(np.abs(residual), 1e-12))

@@ -123,7 +123,7 @@ def _honest_cells(
 ) -> _Triples:
     """Unique cells, sorted by index: drawn by gravity, the story's corridors, and the plan's baselines."""
     parts = [_gravity_cells(cell_count, places, products, draws), _story_cells(places, products, draws)]
-    forced = _baselines(planned, products)
+    forced = _baselines(planned)
     count, goods = places.trader_count, products.product_count
     ident = np.concatenate([(p.exporter * count + p.importer) * goods + p.product for p in (*parts, forced)])
     unique = np.unique(ident)
@@ -158,7 +158,8 @@ def _gravity_cells(cell_count: int, places: PlaceTable, products: ProductTable, 
 def _pick(weight: Floats, uniform: Floats) -> Ints:
     """Index by inverse distribution function, one per uniform number."""
     cumulative = np.cumsum(weight)
-    return np.searchsorted(cumulative, uniform * cumulative[-1]).clip(0, weight.size - 1).astype(np.int64)
+    index: Ints = np.searchsorted(cumulative, uniform * cumulative[-1]).clip(0, weight.size - 1)
+    return index
 
 
 def _advantage(exporter_code: int, products: ProductTable, draws: Draws) -> Floats:
@@ -175,7 +176,8 @@ def _story_corridors(places: PlaceTable) -> Flags:
     near = places.distance_km[:, places.is_destination].min(axis=1, initial=np.inf) <= MAX_ROUTE_DISTANCE_KM
     transit = places.is_transit & near & ~producer
     onward = transit[:, None] & places.is_destination[None, :]
-    return (producer[:, None] & (places.is_destination | transit)[None, :]) | onward
+    corridors: Flags = (producer[:, None] & (places.is_destination | transit)[None, :]) | onward
+    return corridors
 
 
 def _story_cells(places: PlaceTable, products: ProductTable, draws: Draws) -> _Triples:
@@ -188,7 +190,7 @@ def _story_cells(places: PlaceTable, products: ProductTable, draws: Draws) -> _T
     return _Triples(exporter[pair], importer[pair], goods[column], np.full(pair.size, np.nan))
 
 
-def _baselines(planned: tuple[Case, ...], products: ProductTable) -> _Triples:
+def _baselines(planned: tuple[Case, ...]) -> _Triples:
     """The trade that every planned passage grows out of: the direct route large, its own legs small."""
     rows: list[tuple[int, int, int, float]] = []
     for case in planned:
@@ -201,9 +203,9 @@ def _baselines(planned: tuple[Case, ...], products: ProductTable) -> _Triples:
         for transit in {case.transit, case.second_transit} - {-1}:
             rows.append((case.origin, transit, case.product, max(yearly * 0.06, 60e3)))
             rows.append((transit, case.destination, case.product, max(yearly * 0.02, 30e3)))
-    columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
-    integer = [np.array(column, dtype=np.int64) for column in columns[:3]]
-    return _Triples(*integer, prescribed_usd=np.array(columns[3], dtype=np.float64))
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    exporter, importer, product = table[:, :3].astype(np.int64).T
+    return _Triples(exporter, importer, product, table[:, 3])
 
 
 def _must_be_silent(
@@ -218,9 +220,7 @@ def _must_be_silent(
     return silent
 
 
-def _base_values(
-    cells: _Triples, places: PlaceTable, products: ProductTable, key: Keys, draws: Draws
-) -> Floats:
+def _base_values(cells: _Triples, places: PlaceTable, products: ProductTable, key: Keys, draws: Draws) -> Floats:
     """Log of a cell's yearly value in USD."""
     chapter = draws.normal(
         Stream.ADVANTAGE_CHAPTER, keys_of(places.code[cells.exporter], products.chapter[cells.product])
@@ -261,7 +261,8 @@ def _cif_margin(
         + _CIF_TERMS["landlocked_exporter"] * places.landlocked[exporter]
         + 0.010 * draws.normal(Stream.CIF_NOISE, key)
     )
-    return np.minimum(_CIF_SOFTNESS * np.logaddexp(0.0, margin / _CIF_SOFTNESS), MAX_CIF_LOG)
+    positive: Floats = np.minimum(_CIF_SOFTNESS * np.logaddexp(0.0, margin / _CIF_SOFTNESS), MAX_CIF_LOG)
+    return positive
 
 
 def _lag_share(places: PlaceTable, exporter: Ints, importer: Ints) -> Floats:

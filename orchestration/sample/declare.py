@@ -42,7 +42,8 @@ API_SCHEMA = pl.Schema(
 ANNUAL_REF_MONTH = 52
 _FLOW_NAMES = ("Export", "Import", "Re-export", "Domestic Export", "Re-import", "Foreign Import")
 _CUSTOMS_NAMES = ("TOTAL CPC", "Clearance for home use", "Customs warehouses", "Inward processing")
-_TRANSPORT_NAMES = {0: "TOTAL MOT", 1000: "Air", 2000: "Water", 2100: "Sea", 3000: "Land", 3100: "Railway", 3200: "Road"}
+_TRANSPORT_NAMES = {0: "TOTAL MOT", 1000: "Air", 2000: "Water", 2100: "Sea", 3000: "Land", 3100: "Railway",
+                    3200: "Road"}  # fmt: skip
 _UNIT_NAMES = {-1: "N/A", UNIT_PIECE: "u", UNIT_KG: "kg"}
 _DESCRIPTIONS = (
     "reporterISO", "reporterDesc", "flowDesc", "partnerISO", "partnerDesc", "partner2ISO", "partner2Desc",
@@ -194,7 +195,8 @@ def _quantity_flags(context: PeriodContext, rows: pl.DataFrame) -> tuple[Flags, 
 
 def _estimated_kg(context: PeriodContext, rows: pl.DataFrame) -> Floats:
     """Weight that the world median unit value of the code gives to the declared value."""
-    return rows["usd"].to_numpy() / 1000.0 / context.products.code_unit_value[rows["code"].to_numpy()]
+    kg: Floats = rows["usd"].to_numpy() / 1000.0 / context.products.code_unit_value[rows["code"].to_numpy()]
+    return kg
 
 
 def _unit_names(unit: Ints) -> pl.Series:

@@ -89,9 +89,7 @@ class Legs:
     last_month: Ints
 
 
-def plan_cases(
-    config: WorldConfig, places: PlaceTable, products: ProductTable, draws: Draws
-) -> tuple[Case, ...]:
+def plan_cases(config: WorldConfig, places: PlaceTable, products: ProductTable, draws: Draws) -> tuple[Case, ...]:
     """Every case the seed knows, whether its kind is switched on or not; empty without a destination."""
     destination = places.index_of(DESTINATION_CODE)
     origins, transits = _origins(places, draws), _transits(places, draws)
@@ -131,15 +129,22 @@ def active_cases(config: WorldConfig, cases: tuple[Case, ...]) -> tuple[Case, ..
 def case_legs(cases: tuple[Case, ...]) -> Legs:
     """The legs of the cases in a fixed order; `Legs.case` counts within `cases`."""
     rows = [(position, case.number, *leg) for position, case in enumerate(cases) for leg in _legs_of(case)]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 13
-    integer = [np.array(column, dtype=np.int64) for column in columns]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 13)
+    whole = table.astype(np.int64)
     return Legs(
-        *integer[:8],
-        import_factor=np.array(columns[8], dtype=np.float64),
-        lag_months=integer[9],
-        markup=np.array(columns[10], dtype=np.float64),
-        first_month=integer[11],
-        last_month=integer[12],
+        case=whole[:, 0],
+        number=whole[:, 1],
+        exporter=whole[:, 2],
+        importer=whole[:, 3],
+        product=whole[:, 4],
+        exporter_says_partner=whole[:, 5],
+        exporter_says_product=whole[:, 6],
+        importer_says_product=whole[:, 7],
+        import_factor=table[:, 8],
+        lag_months=whole[:, 9],
+        markup=table[:, 10],
+        first_month=whole[:, 11],
+        last_month=whole[:, 12],
     )
 
 
@@ -154,9 +159,7 @@ def leg_values(cases: tuple[Case, ...], legs: Legs, month: int, draws: Draws) ->
     return values
 
 
-def case_table(
-    cases: tuple[Case, ...], places: PlaceTable, products: ProductTable, draws: Draws
-) -> pl.DataFrame:
+def case_table(cases: tuple[Case, ...], places: PlaceTable, products: ProductTable, draws: Draws) -> pl.DataFrame:
     """Truth table `planted_case`, one row per case: route, product, family, window and value (USD, first leg)."""
     code = [f"{number:03d}" for number in places.code.tolist()]
     rows = [

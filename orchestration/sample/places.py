@@ -132,7 +132,8 @@ def _choose_traders(available: pl.DataFrame, draws: Draws, place_count: int) -> 
     rank[draws.order(Stream.PLACE_ORDER, keys_of(code))] += np.arange(code.size)
     listed = {listed_code: position for position, listed_code in enumerate(_MASS)}
     rank = np.array([listed.get(int(c), int(r)) for c, r in zip(code, rank, strict=True)])
-    return available[np.argsort(rank, kind="stable")[:place_count].tolist()]
+    chosen: list[int] = np.argsort(rank, kind="stable")[:place_count].tolist()
+    return available.select(pl.all().gather(chosen))
 
 
 def _mass(code: Ints, draws: Draws) -> Floats:

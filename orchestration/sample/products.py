@@ -43,8 +43,9 @@ class ProductTable:
     """Products of true flows (index 0..product_count-1) and every code a declaration may name.
 
     Over products: `code` (text), `number`, `chapter`, `basket` (index into BASKETS), `family`, `unit_value`
-    (USD/kg, world median), `piece_kg`. Over codes: `codes` (sorted text), `level`, `unit`,
-    `code_unit_value`, `heading_of` and `chapter_of` (indices of codes). `filed_as[edition - 4, product]` is the index of the code filed.
+    (USD/kg, world median), `piece_kg`. Over codes: `codes` (sorted text), `level`, `unit`, `code_unit_value`,
+    `heading_of` and `chapter_of` (indices of codes). `filed_as[edition - 4, product]` is the index of the code
+    filed in an edition.
     """
 
     code: list[str]
@@ -93,9 +94,7 @@ def available_products(reference_frames: Mapping[str, pl.DataFrame]) -> list[str
     )
 
 
-def build_products(
-    reference_frames: Mapping[str, pl.DataFrame], draws: Draws, product_count: int
-) -> ProductTable:
+def build_products(reference_frames: Mapping[str, pl.DataFrame], draws: Draws, product_count: int) -> ProductTable:
     """Choose products and lay out all codes (frames: hs_codes, products, product_families)."""
     seeds = reference_frames["products"]
     described = {row[0]: row[1:] for row in seeds.select(_DESCRIBED).iter_rows()}
@@ -186,21 +185,16 @@ def _families_of(families: pl.DataFrame, code: list[str]) -> list[str]:
 
 def _parents(codes: pl.Series, position: Mapping[str, int], level: int) -> Ints:
     """Index of the heading or chapter of every code of six digits; of itself otherwise."""
-    return np.array(
-        [position.get(c[:level], i) if len(c) == 6 else i for i, c in enumerate(codes)], dtype=np.int64
-    )
+    return np.array([position.get(c[:level], i) if len(c) == 6 else i for i, c in enumerate(codes)], dtype=np.int64)
 
 
-def _edition_table(
-    table: pl.DataFrame, families: pl.DataFrame, code: list[str], position: Mapping[str, int]
-) -> Ints:
+def _edition_table(table: pl.DataFrame, families: pl.DataFrame, code: list[str], position: Mapping[str, int]) -> Ints:
     """Index of the code that each edition (rows, oldest first) files for each product (columns)."""
     rows = []
     for edition in range(OLDEST_EDITION, LATEST_EDITION + 1):
         label = f"H{edition}"
         six_digits = table.filter(
-            (pl.col("product_level").cast(pl.Int64) == 6)
-            & pl.col("hs_revisions").str.split(" ").list.contains(label)
+            (pl.col("product_level").cast(pl.Int64) == 6) & pl.col("hs_revisions").str.split(" ").list.contains(label)
         )["product_code"].to_list()
         known = set(six_digits)
         before = _predecessors(families, edition)

@@ -58,31 +58,29 @@ class ReporterTable:
     is_hub: Flags
 
 
-def build_reporters(
-    config: WorldConfig, places: PlaceTable, planned: tuple[Case, ...], draws: Draws
-) -> ReporterTable:
+def build_reporters(config: WorldConfig, places: PlaceTable, planned: tuple[Case, ...], draws: Draws) -> ReporterTable:
     """Draw every reporter's traits; switched-off effects give neutral traits."""
     on, keys = config.effects, places.keys
     steady = _steady(places, planned)
 
+    def some(stream: Stream, chance: float, switch: bool) -> Flags:
+        return _some(draws.uniform(stream, keys), chance) & switch
+
     def share(stream: Stream, chance: float, low: float, high: float) -> Floats:
         """0 for most reporters, between low and high for the others."""
         number = draws.uniform(stream, keys)
-        return np.where(number < chance, low + (high - low) * number / chance, 0.0)
+        return np.where(_some(number, chance), low + (high - low) * np.minimum(number / chance, 1.0), 0.0)
 
-    def some(stream: Stream, chance: float, switch: bool) -> Flags:
-        return draws.below(stream, keys, chance) & switch
-
-    edition = draws.uniform(Stream.EDITION, keys)
-    late = np.where(edition < 0.10, 2, np.where(edition < 0.26, 1, 0)) * on.mixed_editions
+    edition = np.where(steady, 0.5, draws.uniform(Stream.EDITION, keys))
+    late = np.where(_some(edition, 0.10), 2, np.where(edition < 0.26, 1, 0)) * on.mixed_editions
     return ReporterTable(
         sigma=_sigma(config, keys, draws),
         bias=_bias(config, keys, draws),
         threshold_usd=np.array(THRESHOLDS_USD)[_quarter(draws.uniform(Stream.THRESHOLD, keys))] * on.threshold,
         confidential_share=share(Stream.CONFIDENTIAL_REPORTER, 0.4, 0.02, 0.08) * on.confidential,
         nes_share=share(Stream.NES_REPORTER, 0.5, 0.005, 0.04) * on.nes_partners,
-        late_years=np.where(steady, 0, late).astype(np.int64),
-        never_updated=(edition > 0.97) & ~steady & on.mixed_editions,
+        late_years=late.astype(np.int64),
+        never_updated=(edition > 0.97) & on.mixed_editions,
         records_origin=some(Stream.ORIGIN_REPORTER, 0.35, on.origin_recording),
         files_domestic_exports=draws.below(Stream.HUB_STYLE, keys, 0.6),
         files_reimports=some(Stream.RE_IMPORT, 0.05, on.reexport_hubs),
@@ -116,13 +114,13 @@ def files_period(
     partial = _chosen_in_year(Stream.PARTIAL_YEAR, places, unsteady, year, draws) & config.effects.partial_years
     rolled = _chosen_in_year(Stream.ROLLED_UP_YEAR, places, unsteady & ~partial, year, draws)
     rolled = rolled & config.effects.rolled_up_years
-    has_months = year >= config.monthly_start_year and "M" in config.frequencies
+    has_months = year >= config.monthly_start_year
     if frequency == "A":
         absent = (partial | rolled) & has_months
     else:
         last = 3 + np.floor(7 * draws.uniform(Stream.PARTIAL_YEAR, places.keys, year + 10_000))
         absent = partial & (month > last)
-    gaps = _gaps(config, places, frequency, year, month, draws) & unsteady & ~partial & ~rolled
+    gaps = _gaps(config, reporters, places, frequency, year, month, draws) & unsteady & ~partial & ~rolled
     return files & ~absent & ~(gaps & config.effects.non_reporting)
 
 
@@ -132,9 +130,7 @@ def edition_of(reporters: ReporterTable, year: int) -> Ints:
     return np.where(reporters.never_updated, np.minimum(newest, 5), newest).astype(np.int64)
 
 
-def fob_importers(
-    valuation: pl.DataFrame, places: PlaceTable, year: int, config: WorldConfig
-) -> Flags:
+def fob_importers(valuation: pl.DataFrame, places: PlaceTable, year: int, config: WorldConfig) -> Flags:
     """Importers that file FOB in a year, from the valuation table."""
     first = pl.col("year_from").cast(pl.Int64)
     last = pl.col("year_to").cast(pl.Int64, strict=False).fill_null(9999)
@@ -159,6 +155,12 @@ def error_table(reporters: ReporterTable, places: PlaceTable) -> pl.DataFrame:
         )
         for role in (EXPORTER, IMPORTER)
     ).sort("reporter_code", "role")
+
+
+def _some(number: Floats, chance: float) -> Flags:
+    """True with a chance, and for at least one reporter, so that every effect occurs in every world."""
+    flags: Flags = (number < chance) | (number == number.min(initial=np.inf))
+    return flags
 
 
 def _quarter(uniform: Floats) -> Ints:
@@ -212,9 +214,7 @@ def _breakdown(places: PlaceTable, steady: Flags, draws: Draws) -> Ints:
     return styles.astype(np.int64)
 
 
-def _is_not_silent(
-    config: WorldConfig, places: PlaceTable, frequency: str, year: int, month: int
-) -> Flags:
+def _is_not_silent(config: WorldConfig, places: PlaceTable, frequency: str, year: int, month: int) -> Flags:
     code = places.code[: places.trader_count]
     silent = [
         place
@@ -237,11 +237,17 @@ def _chosen_in_year(stream: Stream, places: PlaceTable, eligible: Flags, year: i
 
 
 def _gaps(
-    config: WorldConfig, places: PlaceTable, frequency: str, year: int, month: int, draws: Draws
+    config: WorldConfig,
+    reporters: ReporterTable,
+    places: PlaceTable,
+    frequency: str,
+    year: int,
+    month: int,
+    draws: Draws,
 ) -> Flags:
     """Never reporting, annual only, a missing year or month, and not yet reported at the end of the span."""
     keys = places.keys
-    missing = draws.below(Stream.NEVER_REPORTS, keys, 0.06)
+    missing = _some(np.where(reporters.is_steady, 1.0, draws.uniform(Stream.NEVER_REPORTS, keys)), 0.06)
     lateness = draws.uniform(Stream.LATE, keys)
     if frequency == "A":
         missing |= draws.below(Stream.YEAR_GAP, keys, 0.02, year)

@@ -78,12 +78,8 @@ def with_hidden_codes(context: PeriodContext, filed: pl.DataFrame) -> pl.DataFra
     A reporter hides a product in one flow for good; half of the hidden products are still shown against World.
     """
     reporter, code = filed["reporter"].to_numpy(), filed["code"].to_numpy()
-    key = keys_of(
-        context.places.code[reporter], filed["flow"].to_numpy(), context.products.code_number[code]
-    )
-    hidden = context.draws.below(
-        Stream.CONFIDENTIAL_PRODUCT, key, context.reporters.confidential_share[reporter]
-    )
+    key = keys_of(context.places.code[reporter], filed["flow"].to_numpy(), context.products.code_number[code])
+    hidden = context.draws.below(Stream.CONFIDENTIAL_PRODUCT, key, context.reporters.confidential_share[reporter])
     hidden &= ~(context.reporters.is_steady[reporter] & _is_story_code(context.products)[code])
     by_partner_only = context.draws.below(Stream.CONFIDENTIAL_MODE, key, 0.5)
     secret = context.products.confidential_index
@@ -175,9 +171,7 @@ def _partners(context: PeriodContext, rows: Ints, role: int) -> Ints:
     return np.where(looks_through & (origin != importer), origin, partner)
 
 
-def _with_areas_nes(
-    context: PeriodContext, rows: Ints, reporter: Ints, partner: Ints, role: int
-) -> Ints:
+def _with_areas_nes(context: PeriodContext, rows: Ints, reporter: Ints, partner: Ints, role: int) -> Ints:
     """Some partners become areas nes, bunkers, free zones or special categories; lasting per cell."""
     places, key = context.places, context.cells.key[rows]
     chosen = context.draws.below(_NES_STREAMS[role], key, context.reporters.nes_share[reporter])

@@ -38,9 +38,7 @@ def period_rows(context: PeriodContext, hidden: pl.DataFrame) -> pl.DataFrame:
     `hidden` is the frame of `with_hidden_codes`. Partner and second partner are place indices, customs an index of
     CUSTOMS, level the number of digits of the code (0 for TOTAL).
     """
-    bilateral = _sum(hidden, "reporter", "flow", "partner", code="shown").with_columns(
-        level=pl.lit(6, dtype=pl.Int32)
-    )
+    bilateral = _sum(hidden, "reporter", "flow", "partner", code="shown").with_columns(level=pl.lit(6, dtype=pl.Int32))
     parts = [*_sub_flows(context, bilateral), *_broken_down(context, bilateral)]
     if context.effects.control_totals:
         parts.extend(_control_totals(context, bilateral, hidden))
@@ -49,9 +47,7 @@ def period_rows(context: PeriodContext, hidden: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(
         [
             part.with_columns(
-                pl.lit(value, dtype=pl.Int32).alias(name)
-                for name, value in whole.items()
-                if name not in part.columns
+                pl.lit(value, dtype=pl.Int32).alias(name) for name, value in whole.items() if name not in part.columns
             ).select(ROW_COLUMNS)
             for part in parts
         ]
@@ -124,9 +120,7 @@ def _broken_down(context: PeriodContext, bilateral: pl.DataFrame) -> list[pl.Dat
         for parent, modes in _TRANSPORT_CHILDREN.items()
     ]
     flat = _split(context, bilateral.filter(style == TRANSPORT_WITHOUT_TOTAL), "transport", _FLAT_TRANSPORT)
-    procedures = _split(
-        context, bilateral.filter(style == BY_CUSTOMS), "customs", tuple(range(1, len(CUSTOMS)))
-    )
+    procedures = _split(context, bilateral.filter(style == BY_CUSTOMS), "customs", tuple(range(1, len(CUSTOMS))))
     return [
         bilateral.filter(style != TRANSPORT_WITHOUT_TOTAL),
         parents,
@@ -137,9 +131,7 @@ def _broken_down(context: PeriodContext, bilateral: pl.DataFrame) -> list[pl.Dat
     ]
 
 
-def _split(
-    context: PeriodContext, rows: pl.DataFrame, column: str, values: tuple[int, ...]
-) -> pl.DataFrame:
+def _split(context: PeriodContext, rows: pl.DataFrame, column: str, values: tuple[int, ...]) -> pl.DataFrame:
     """Each row cut into up to as many as there are values; the last takes what the others leave."""
     key = _keys(context, rows)
     left, parts = rows, []
@@ -169,9 +161,7 @@ def _by_second_partner(context: PeriodContext, rows: pl.DataFrame) -> pl.DataFra
     )
 
 
-def _control_totals(
-    context: PeriodContext, bilateral: pl.DataFrame, hidden: pl.DataFrame
-) -> list[pl.DataFrame]:
+def _control_totals(context: PeriodContext, bilateral: pl.DataFrame, hidden: pl.DataFrame) -> list[pl.DataFrame]:
     """TOTAL of every corridor and of the world; chapters, headings and HS6 against World by the reporter's habit.
 
     World rows at HS6 show products that the reporter hides from its partners only, so that they may exceed the sum
@@ -206,6 +196,4 @@ def _control_totals(
 def _at_level(rows: pl.DataFrame, parent: Ints, level: int) -> pl.DataFrame:
     """Sum to the parents of the codes."""
     lifted = rows.with_columns(parent=pl.Series(parent[rows["code"].to_numpy()], dtype=pl.Int32))
-    return _sum(lifted, "reporter", "flow", "partner", code="parent").with_columns(
-        level=pl.lit(level, dtype=pl.Int32)
-    )
+    return _sum(lifted, "reporter", "flow", "partner", code="parent").with_columns(level=pl.lit(level, dtype=pl.Int32))

@@ -61,9 +61,7 @@ def build_ground(
     """Embargo, boom and season of the honest cells; `legs` belong to the active cases."""
     honest = slice(0, cells.honest_count)
     exporter, importer, product = cells.exporter[honest], cells.importer[honest], cells.product[honest]
-    embargoed = (
-        places.is_coalition[exporter] & places.is_destination[importer] & (products.basket[product] == WATCH)
-    )
+    embargoed = places.is_coalition[exporter] & places.is_destination[importer] & (products.basket[product] == WATCH)
     boom = boom_place(places, planned, draws)
     return Ground(
         is_embargoed=embargoed & effects.embargo,
@@ -109,9 +107,7 @@ def months_of(frequency: str, period: int) -> list[int]:
     return [month_number(period, month) for month in range(1, 13)]
 
 
-def movements(
-    cells: Cells, ground: Ground, frequency: str, period: int, effects: Effects, draws: Draws
-) -> Movements:
+def movements(cells: Cells, ground: Ground, frequency: str, period: int, effects: Effects, draws: Draws) -> Movements:
     """True movements of a year (2017) or month (202101); a year is the sum of its months."""
     months = months_of(frequency, period)
     total = np.zeros(cells.key.size)

@@ -106,9 +106,7 @@ def world_truth(config: WorldConfig, reference_frames: Mapping[str, pl.DataFrame
     }
 
 
-def iter_deliveries(
-    config: WorldConfig, reference_frames: Mapping[str, pl.DataFrame]
-) -> Iterator[Delivery]:
+def iter_deliveries(config: WorldConfig, reference_frames: Mapping[str, pl.DataFrame]) -> Iterator[Delivery]:
     """Every delivery of a world, years first, then months, in time order; one period is held at a time.
 
     `reference_frames` maps seed names (REFERENCE_FRAMES) to frames, codes as text. Equal arguments give
@@ -129,14 +127,10 @@ def deliver(world: World, frequency: Frequency, period: int) -> Iterator[Deliver
         yield _delivery(world, frequency, period, moved, group, name)
 
 
-def _delivery(
-    world: World, frequency: str, period: int, moved: Movements, group: Flags, name: str
-) -> Delivery:
+def _delivery(world: World, frequency: str, period: int, moved: Movements, group: Flags, name: str) -> Delivery:
     context = _context(world, frequency, period, group)
     rows = period_rows(context, with_hidden_codes(context, filed_cells(context, moved)))
-    truth = flow_table(
-        world.cells, moved, world.places, world.products, world.ground, group[world.cells.exporter]
-    )
+    truth = flow_table(world.cells, moved, world.places, world.products, world.ground, group[world.cells.exporter])
     keys = {"frequency": pl.lit(frequency), "period": pl.lit(str(period))}
     return Delivery(
         name=name,
