@@ -48,12 +48,12 @@ PAIRS = _columns(
     integer="product_level exporter_declaration_count importer_declaration_count",
     number="exporter_value_usd exporter_quantity exporter_net_weight_kg importer_value_usd importer_quantity "
     "importer_net_weight_kg importer_cif_value_usd importer_fob_value_usd reexport_usd reexport_share_ratio "
-    "domestic_export_usd",
+    "domestic_export_usd hs_ambiguity_ratio",
     date="period_start",
     flag="exporter_is_weight_estimated importer_is_weight_estimated is_edition_mismatch is_rolled_up is_intra_eaeu "
     "is_left_out is_confidential",
 )
-SOURCES = _columns(text="declaration_id mirror_flow_id side")
+SOURCES = _columns(text="declaration_id mirror_flow_id side", flag="is_rolled_up")
 MIRROR_FLOWS = PAIRS | _columns(
     text="cif_source method_name method_version",
     number="exporter_fob_usd importer_fob_usd cif_rate_ratio cif_rate_se_log gap_fob_usd gap_log_ratio "
@@ -61,7 +61,7 @@ MIRROR_FLOWS = PAIRS | _columns(
     "reconciled_fob_usd_p95 sd_log exporter_weight_ratio importer_weight_ratio exporter_bias_log "
     "importer_bias_log "
     "chapter_effect_log exporter_sigma_log importer_sigma_log z_score p_value nes_reallocated_fob_usd "
-    "hs_ambiguity_ratio reconciled_net_weight_kg",
+    "reconciled_net_weight_kg",
 )
 MIRROR_TOTALS = _columns(
     text="frequency period exporter_code exporter_iso3 importer_code importer_iso3 product_code status",

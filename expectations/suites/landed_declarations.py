@@ -30,7 +30,12 @@ _SHOW = (
 _ORDER = "declaration_id"
 _KEY = "frequency, period, reporter_code, flow_code, partner_code, product_code"
 _COVERAGE_KEY = "frequency, period, reporter_code, flow_code"
-_USED = "account is distinct from 'quarantine'"
+# A superseded row is no longer filed and a row of another classification is not read: their faults do not
+# count.
+_USED = (
+    "(account is distinct from 'quarantine' and coalesce(account_reason, '') not in ('superseded_vintage', "
+    "'non_hs_classification'))"
+)
 _YEAR = "try_cast(substr(period, 1, 4) as integer)"
 _MONTH = "try_cast(substr(period, 5, 2) as integer)"
 _PERIOD_IS_WELL_FORMED = (
@@ -98,7 +103,8 @@ def _row_rules() -> Part:
         ),
         "quarantined_rows_name_their_field": (
             f"(account = 'quarantine' and {_FIELD_REASONS} and quarantine_field is null) or "
-            f"({_USED} and (quarantine_field is not null or quarantine_value is not null))"
+            "(account is distinct from 'quarantine' and (quarantine_field is not null or quarantine_value is "
+            "not null))"
         ),
     }
     return row_rules("declarations", rules, _SHOW, _ORDER)
@@ -246,7 +252,8 @@ def _conservation(tables: GateTables) -> Part:
     """
     landed = tables.inputs.landed_dir is not None
     filed = (
-        "select delivery_id, sum(primaryValue) as usd, count(*) as row_count from landed "
+        "select delivery_id, sum(primaryValue) filter (where isfinite(primaryValue)) as usd, count(*) as "
+        "row_count from landed "
         "where delivery_id in (select distinct delivery_id from declarations) group by 1"
         if landed
         else "select delivery_id, sum(value_usd) as usd, count(*) as row_count from (select delivery_id, "

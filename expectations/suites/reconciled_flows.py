@@ -205,13 +205,19 @@ def _conservation() -> Part:
         "where declared_usd is not null or not is_rolled_up"
     )
     apart = "abs(declared_usd - paired_usd)"
+    # A year without an annual set is complete when all twelve months are there.
+    complete = (
+        "select frequency, period, reporter_code from coverage where is_complete union "
+        "select 'A', substr(period, 1, 4), reporter_code from coverage where frequency = 'M' and "
+        "months_reported_count >= 12"
+    )
     silent = (
-        "select f.mirror_flow_id, f.status, coalesce(c.is_complete, false) as partner_is_complete from "
+        "select f.mirror_flow_id, f.status, c.reporter_code is not null as partner_is_complete from "
         "(select mirror_flow_id, status, frequency, period, case when status like 'exporter%' then "
         "importer_code "
-        "else exporter_code end as reporter_code, case when status like 'exporter%' then 'M' else 'X' end as "
-        "flow_code from mirror_flows where status <> 'two_sided') f left join coverage c using "
-        f"({key}) where coalesce(c.is_complete, false) <> (f.status like '%_partner_silent') order by 1"
+        "else exporter_code end as reporter_code from mirror_flows where status <> 'two_sided') f left join "
+        f"({complete}) c using (frequency, period, reporter_code) where (c.reporter_code is not null) <> "
+        "(f.status like '%_partner_silent') order by 1"
     )
     return figures(
         "conservation_of_flows",

@@ -6,6 +6,7 @@ changed. Does not belong here: running models, which the orchestrator does.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -73,3 +74,20 @@ def ensure_manifest(dbt_dir: Path, environment: Mapping[str, str] | None = None)
         )
     write_bytes(stamp, fingerprint.encode())
     return manifest
+
+
+def keep_run_results(target: Path, paths: DataPaths, run_id: str, step: str, execution_id: str) -> None:
+    """Keep what dbt said of its tests, marked with the execution, for the audit record."""
+    said = json.loads((target / "run_results.json").read_text(encoding="utf-8"))
+    tests = [
+        {
+            "unique_id": result["unique_id"],
+            "status": result["status"],
+            "failures": result.get("failures"),
+            "message": result.get("message"),
+        }
+        for result in said["results"]
+        if result["unique_id"].startswith("test.")
+    ]
+    kept = {"execution_id": execution_id, "tests": sorted(tests, key=lambda t: str(t["unique_id"]))}
+    write_bytes(paths.run(run_id) / "audit" / f"dbt_{step}.json", json.dumps(kept, indent=1).encode())

@@ -63,23 +63,24 @@ def _reason(sub_flows: list[str]) -> pl.Expr:
 
     Levels come before places: a corridor with a special partner also has coarser rows, and they are its totals.
     """
-    reason = pl.when(pl.col("_is_superseded")).then(pl.lit("superseded_vintage"))
-    reason = reason.when(pl.col("_reason").is_not_null()).then(pl.col("_reason"))
     decisions = [
-        (~pl.col("_is_hs"), "non_hs_classification"),
-        (~pl.col("_counts"), "breakdown_beside_total"),
-        (pl.col("flow_code").is_in(sub_flows), "sub_flow"),
-        (pl.col("product_code") == TOTAL_PRODUCT, "total_product"),
-        (pl.col("partner_code") == WORLD_CODE, "world_partner"),
-        (pl.col("_is_coarser"), "coarser_level"),
-        (_either_role("excluded"), "group_place"),
-        (_either_role("special"), "special_partner"),
-        (pl.col("reporter_code") == pl.col("partner_code"), "self_trade"),
-        (pl.col("_is_summed"), "summed_from_breakdown"),
+        (pl.col("_is_superseded"), pl.lit("superseded_vintage")),
+        (pl.col("_reason").is_not_null(), pl.col("_reason")),
+        (~pl.col("_is_hs"), pl.lit("non_hs_classification")),
+        (~pl.col("_counts"), pl.lit("breakdown_beside_total")),
+        (pl.col("flow_code").is_in(sub_flows), pl.lit("sub_flow")),
+        (pl.col("product_code") == TOTAL_PRODUCT, pl.lit("total_product")),
+        (pl.col("partner_code") == WORLD_CODE, pl.lit("world_partner")),
+        (pl.col("_is_coarser"), pl.lit("coarser_level")),
+        (_either_role("excluded"), pl.lit("group_place")),
+        (_either_role("special"), pl.lit("special_partner")),
+        (pl.col("reporter_code") == pl.col("partner_code"), pl.lit("self_trade")),
+        (pl.col("_is_summed"), pl.lit("summed_from_breakdown")),
     ]
-    for condition, name in decisions:
-        reason = reason.when(condition).then(pl.lit(name))
-    return reason.otherwise(pl.lit("kept"))
+    reason: pl.Expr = pl.lit("kept")
+    for condition, booked in reversed(decisions):
+        reason = pl.when(condition).then(booked).otherwise(reason)
+    return reason
 
 
 def _either_role(role: str) -> pl.Expr:

@@ -35,9 +35,7 @@ def choose_breakdown(frame: pl.DataFrame, tables: ContractTables) -> pl.DataFram
     simplest = pl.when(open_row).then("_pattern").min().over(GROUP)
     frame = frame.with_columns((open_row & (pl.col("_pattern") == simplest)).fill_null(False).alias("_counts"))
     inside = _inside_wider_mode(frame.filter(pl.col("_counts")), tables)
-    frame = frame.with_columns(
-        (pl.col("_counts") & ~pl.col("declaration_id").is_in(inside.implode())).alias("_counts")
-    )
+    frame = frame.with_columns((pl.col("_counts") & ~pl.col("declaration_id").is_in(inside.implode())).alias("_counts"))
     return frame.with_columns((pl.col("_counts") & (pl.col("_pattern") > 0)).alias("_is_summed"))
 
 

@@ -22,10 +22,12 @@ def reporter_coverage(declarations: pl.DataFrame) -> pl.DataFrame:
     finest level. Rows of an unknown reporter or flow stand in the account balance only. is_complete and
     months_reported_count are NULL until `with_completeness`.
     """
-    known = declarations.filter(pl.col("reporter_iso3").is_not_null() & pl.col("period_start").is_not_null())
-    reporters = known.group_by(_SET[:3], maintain_order=True).agg(
-        pl.col("period_start", "reporter_iso3").first()
+    known = declarations.filter(
+        pl.col("reporter_iso3").is_not_null()
+        & (pl.col("reporter_code") != WORLD_CODE)
+        & pl.col("period_start").is_not_null()
     )
+    reporters = known.group_by(_SET[:3], maintain_order=True).agg(pl.col("period_start", "reporter_iso3").first())
     grid = reporters.join(pl.DataFrame({"flow_code": ["X", "M"]}), how="cross")
     filed = known.group_by(_SET, maintain_order=True).agg(_measures())
     frame = grid.join(filed, on=_SET, how="left", maintain_order="left").with_columns(

@@ -86,9 +86,7 @@ def _code_checks(tables: ContractTables) -> list[RowCheck]:
             ~_among(pl.col("customs_code"), tables.customs_procedures["customs_code"]),
         ),
         _check("unknown_transport", "motCode", ~_among(pl.col("mot_code"), tables.transport_modes["mot_code"])),
-        _check(
-            "unknown_mode_of_supply", "mosCode", ~_among(pl.col("mos_code"), tables.modes_of_supply["mos_code"])
-        ),
+        _check("unknown_mode_of_supply", "mosCode", ~_among(pl.col("mos_code"), tables.modes_of_supply["mos_code"])),
         _check("unknown_unit", "qtyUnitCode", _unknown_unit(tables)),
     ]
     return [RowCheck(c.reason, c.field, c.raw_value, is_hs & c.fails.fill_null(False)) for c in checks]

@@ -71,6 +71,11 @@ def write_staging(world: World, path: Path) -> None:
             "fct_mirror_total": f"select *, {marks} from mirror_totals",
             "fct_reporter_coverage": f"select *, {marks} from coverage",
             "mart_discrepancy": f"select mirror_flow_id, p_value, p_value as q_value, {marks} from mirror_flows",
+            "dim_place_role": f"select distinct reporter_code as place_code, {marks} from declarations",
+            "mart_cif_model": f"select distinct frequency, {marks} from reliability",
+            "mart_conservation": f"select distinct reporter_code, {marks} from declarations",
+            "mart_data_revision": f"select distinct delivery_id, {marks} from declarations",
+            "mart_quarantine": f"select declaration_id, {marks} from declarations where account = 'quarantine'",
             "mart_reporter_reliability": f"select *, '{RUN_ID}' as run_id from reliability",
         }
         for name, body in bodies.items():

@@ -58,6 +58,11 @@ PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "fct_mirror_total": ("frequency", "period", "exporter_code", "importer_code", "product_code"),
     "fct_reporter_coverage": ("frequency", "period", "reporter_code", "flow_code"),
     "mart_discrepancy": ("mirror_flow_id",),
+    "dim_place_role": ("place_code",),
+    "mart_cif_model": ("frequency",),
+    "mart_conservation": ("reporter_code",),
+    "mart_data_revision": ("delivery_id",),
+    "mart_quarantine": ("declaration_id",),
     "mart_reporter_reliability": (
         "frequency",
         "window_start_year",
@@ -375,6 +380,7 @@ def make_world() -> World:
             "declaration_id": pair[f"{side}_declaration_id"],
             "mirror_flow_id": pair["mirror_flow_id"],
             "side": side,
+            "is_rolled_up": False,
         }
         for pair in pairs
         for side in ("exporter", "importer")

@@ -1,0 +1,59 @@
+"""Builds the whole graph; a test can build it with resources of its own.
+
+Belongs here: assembling. Does not belong here: definitions of single assets.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from orchestration.defs.declarations.assets import contracted_declarations, declaration_checks, landed_declarations
+from orchestration.defs.jobs import refresh
+from orchestration.defs.marts.assets import audit_assets, mart_assets
+from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
+from orchestration.defs.release.assets import audit_results, mart_checks, published_release, staged_marts
+from orchestration.defs.resources import Warehouse
+from orchestration.defs.schedules import make_schedule
+from orchestration.defs.sensors import make_sensors
+from orchestration.pipeline.dbt import ensure_manifest
+from orchestration.settings import Settings
+
+# Backfill policies and pools are beta in this pinned version; the pin is what makes their use safe.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+
+def build_definitions(settings: Settings | None = None, manifest: Path | None = None) -> dg.Definitions:
+    """Every asset, check, job, schedule and sensor.
+
+    Args: settings (default: the environment), manifest of the dbt project (default: parsed when it changed).
+    """
+    chosen = settings if settings is not None else Settings()
+    parsed = manifest if manifest is not None else ensure_manifest(chosen.dbt_dir)
+    warehouse = Warehouse() if settings is None else Warehouse.from_settings(settings)
+    return dg.Definitions(
+        assets=[
+            landed_declarations,
+            contracted_declarations,
+            mirror_pairs,
+            parameters,
+            mirror_flows,
+            mart_assets(parsed),
+            audit_assets(parsed),
+            staged_marts(parsed),
+            audit_results,
+            published_release,
+        ],
+        asset_checks=[declaration_checks, flow_checks, mart_checks],
+        jobs=[refresh],
+        schedules=[make_schedule(chosen)],
+        sensors=make_sensors(chosen),
+        resources={
+            "warehouse": warehouse,
+            "dbt": DbtCliResource(project_dir=str(chosen.dbt_dir), profiles_dir=str(chosen.dbt_dir)),
+        },
+        executor=dg.in_process_executor,
+    )

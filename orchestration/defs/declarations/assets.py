@@ -1,0 +1,67 @@
+"""Landed and contracted declarations.
+
+Does not belong here: formats and rules (`orchestration.comtrade`), or the loop over files (`orchestration.pipeline`).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from orchestration.defs.gates import suite_checks
+from orchestration.defs.metadata import period_metadata
+from orchestration.defs.partitions import PERIODS
+from orchestration.defs.resources import CPU_POOL, OWNERS, Warehouse
+from orchestration.pipeline.declarations import contract_periods, deliveries_of_run, land
+from orchestration.pipeline.plan import code_fingerprint, make_plan
+from orchestration.pipeline.storage import combine
+from orchestration.reference import reference_fingerprint
+
+LANDED = dg.AssetKey(["declarations", "landed"])
+CONTRACTED = dg.AssetKey(["declarations", "contracted"])
+
+
+@dg.asset(key=LANDED, group_name="declarations", owners=OWNERS, kinds={"parquet", "polars"}, pool=CPU_POOL)
+def landed_declarations(warehouse: Warehouse) -> dg.MaterializeResult:
+    """Filed rows as they came: immutable Parquet, one file per reporter, frequency, period, classification and
+    data-set version, with a ledger. Files that cannot be read are refused one by one with their reason.
+    """
+    summary = land(warehouse.settings, warehouse.paths, warehouse.reference, warehouse.fingerprint())
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": summary.row_count,
+            "value_usd": summary.value_usd,
+            "deliveries": len(summary.delivery_ids),
+            "newly_landed_deliveries": summary.newly_landed_count,
+            "refused_files": {r.source_file: f"{r.what} {r.how_to_mend}" for r in summary.refusals},
+        }
+    )
+
+
+@dg.asset(
+    key=CONTRACTED,
+    deps=[LANDED],
+    partitions_def=PERIODS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="declarations",
+    owners=OWNERS,
+    kinds={"parquet", "polars"},
+    pool=CPU_POOL,
+)
+def contracted_declarations(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+    """Declarations after the source contract: one row per filed row with its account (pair, total, special or
+    quarantine), control totals with coverage, reporter coverage, and revisions between deliveries.
+    """
+    settings, paths = warehouse.settings, warehouse.paths
+    code = combine(reference_fingerprint(settings.seeds_dir), code_fingerprint())
+    summaries = contract_periods(
+        paths,
+        deliveries_of_run(settings, paths),
+        context.partition_keys,
+        make_plan(settings).period_keys,
+        warehouse.reference,
+        code,
+    )
+    return dg.MaterializeResult(metadata=period_metadata(context, CONTRACTED, summaries))
+
+
+declaration_checks = suite_checks("landed_declarations", CONTRACTED)

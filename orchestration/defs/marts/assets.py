@@ -1,0 +1,73 @@
+"""Models built into the staging database of the run, and the audit mart built after the gate.
+
+Belongs here: running dbt on a selection. Does not belong here: SQL, tests (`dbt_project`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, dbt_assets
+
+from orchestration.defs.marts.translator import Translator
+from orchestration.defs.resources import WRITER_POOL, Warehouse
+from orchestration.pipeline.dbt import dbt_environment, keep_run_results
+from orchestration.reconcile import METHOD_VERSION
+
+AUDIT_TAG = "tag:audit"
+
+
+BUILD = ("build", "--exclude-resource-type", "unit_test")
+"""Unit tests belong to the test suite, not to a run."""
+
+
+def mart_assets(manifest: Path) -> dg.AssetsDefinition:
+    """Seeds, staging, intermediate models and marts, with their tests as checks."""
+
+    @dbt_assets(
+        manifest=manifest,
+        exclude=AUDIT_TAG,
+        name="dbt_marts",
+        dagster_dbt_translator=Translator(),
+        pool=WRITER_POOL,
+    )
+    def _marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse) -> Iterator[Any]:
+        staging = warehouse.paths.staging_db(warehouse.run_id())
+        staging.parent.mkdir(parents=True, exist_ok=True)
+        # A staging file of a killed run is never continued: its content is not known.
+        for leftover in (staging, staging.with_name(staging.name + ".wal")):
+            leftover.unlink(missing_ok=True)
+        yield from _run(context, dbt, warehouse, "marts")
+
+    return _marts
+
+
+def audit_assets(manifest: Path) -> dg.AssetsDefinition:
+    """The audit mart, built into the same staging database once the gate has spoken."""
+
+    @dbt_assets(
+        manifest=manifest,
+        select=AUDIT_TAG,
+        name="dbt_audit",
+        dagster_dbt_translator=Translator(),
+        pool=WRITER_POOL,
+    )
+    def _audit(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse) -> Iterator[Any]:
+        yield from _run(context, dbt, warehouse, "audit")
+
+    return _audit
+
+
+def _run(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse, step: str
+) -> Iterator[Any]:
+    settings, run_id = warehouse.settings, warehouse.run_id()
+    os.environ.update(dbt_environment(warehouse.paths, run_id, METHOD_VERSION, settings.dbt_threads))
+    invocation = dbt.cli(list(BUILD), context=context)
+    yield from invocation.stream()
+    keep_run_results(invocation.target_path, warehouse.paths, run_id, step, context.run.run_id)
+

@@ -1,0 +1,46 @@
+"""The monthly refresh.
+
+Belongs here: when a refresh starts by the clock, and that it does not start on unchanged input. Does not belong here:
+the work.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from orchestration.defs.jobs import refresh
+from orchestration.defs.partitions import range_tags, sync_periods
+from orchestration.defs.resources import Warehouse
+from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
+from orchestration.pipeline.releases import published_fingerprint
+from orchestration.settings import Settings
+
+
+def request_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
+    """A run on the present input, or why none is needed."""
+    try:
+        plan: RunPlan = make_plan(warehouse.settings)
+    except PlanError as error:
+        return dg.SkipReason(str(error))
+    if published_fingerprint(warehouse.paths) == plan.input_fingerprint:
+        return dg.SkipReason("the published release was made from this very input; nothing new to publish")
+    sync_periods(instance, plan.period_keys)
+    return dg.RunRequest(
+        run_key=plan.run_id, tags={**range_tags(plan.period_keys), "mirror/run_id": plan.run_id}
+    )
+
+
+def make_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The monthly schedule with the cron line of the settings; off until switched on."""
+
+    @dg.schedule(
+        name="monthly_refresh",
+        job=refresh,
+        cron_schedule=settings.schedule_cron,
+        execution_timezone=settings.schedule_timezone,
+        description="Refreshes the warehouse once a month, after most reporters have filed.",
+    )
+    def _monthly(context: dg.ScheduleEvaluationContext, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
+        return request_for(context.instance, warehouse)
+
+    return _monthly
