@@ -70,7 +70,7 @@ def test_breakdown_totals_equal_the_files_own_sums_once_when_no_total_row_is_fil
 ) -> None:
     path = declarations_dir / OTHER / "armenia_vehicles_monthly_mot_breakdown.csv"
     raw = pl.read_csv(path, encoding="latin-1", null_values="NA", infer_schema_length=None)
-    frame = _land(raw.drop("period").select(ARMENIA).rename(ARMENIA).with_columns(freqCode=pl.lit("M")), "armenia")
+    frame = _land(raw.drop("period").select(*ARMENIA).rename(ARMENIA).with_columns(freqCode=pl.lit("M")), "armenia")
     result = apply(tables, frame)
     booked = (
         result.declarations.filter(is_part())
@@ -136,7 +136,8 @@ def test_every_dollar_is_booked_when_a_real_month_of_fish_lands(tables, declarat
         """
         select count(*), sum(primaryValue) from frame
         where flowCode in ('X', 'M') and reporterCode <> partnerCode
-        and partnerCode not in (129, 221, 290, 471, 472, 473, 492, 527, 536, 568, 577, 636, 637, 697, 837, 838, 839, 879, 899)
+        and partnerCode not in (129, 221, 290, 471, 472, 473, 492, 527, 536, 568,
+                                577, 636, 637, 697, 837, 838, 839, 879, 899)
         """
     ).fetchall()[0]
     pairs = result.declarations.filter(pl.col("account") == "pair")
@@ -175,7 +176,8 @@ def test_world_rows_become_control_totals_when_wood_of_2019_lands(tables, declar
     expected = duckdb.execute(
         """
         select lpad(reporterCode::varchar, 3, '0'), flowCode, cmdCode,
-               sum(primaryValue) filter (where partnerCode = 0), coalesce(sum(primaryValue) filter (where partnerCode <> 0), 0)
+               sum(primaryValue) filter (where partnerCode = 0),
+               coalesce(sum(primaryValue) filter (where partnerCode <> 0), 0)
         from frame group by all having count(*) filter (where partnerCode = 0) > 0 order by all
         """
     ).fetchall()

@@ -65,6 +65,10 @@ def test_simplest_pattern_is_summed_when_several_are_filed(contract) -> None:
     assert reasons(result) == [BESIDE, BESIDE, SUMMED, SUMMED]
 
 
+def test_one_dimension_beats_two_when_the_two_are_each_preferred(contract) -> None:
+    assert reasons(contract(row(motCode=3200, customsCode="C05"), row(mosCode="Mode 1"))) == [BESIDE, SUMMED]
+
+
 PREFERENCE: list[dict[str, Any]] = [
     {"motCode": 3200}, {"customsCode": "C05"}, {"partner2Code": 156}, {"mosCode": "Mode 1"}
 ]  # fmt: skip
