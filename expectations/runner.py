@@ -10,7 +10,7 @@ import datetime
 import json
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,12 @@ SUITES: dict[str, Callable[[GateTables], Suite]] = {
 }
 
 
-def run_suite(name: str, inputs: GateInputs) -> list[CheckResult]:
+def run_suite(name: str, inputs: GateInputs, only: Collection[str] | None = None) -> list[CheckResult]:
     """Judge one suite (`landed_declarations`, `reconciled_flows` or `marts`); results in the suite's order.
 
-    Raises GateError when the suite is unknown or could not be judged at all. A table that is absent or a
-    column of the wrong type is not an error of this function but a failed check.
+    `only` names the checks to judge, for looking into a refusal; an audit record that lacks the others lets
+    nothing out. Raises GateError when the suite or a named check is unknown or could not be judged at all. A
+    table that is absent or a column of the wrong type is not an error of this function but a failed check.
     """
     if name not in SUITES:
         raise GateError(
@@ -41,12 +42,13 @@ def run_suite(name: str, inputs: GateInputs) -> list[CheckResult]:
         )
     with open_tables(inputs) as tables:
         suite = SUITES[name](tables)
-        thresholds = {check.name: threshold_of(name, check.name) for check in suite.checks}
-        comparable = [check for check in suite.checks if check.not_comparable is None]
+        asked = _asked(suite, only)
+        thresholds = {check.name: threshold_of(name, check.name) for check in asked}
+        comparable = [check for check in asked if check.not_comparable is None]
         wanted = {check.batch for check in comparable}
         batches = {batch: tables.frame(sql) for batch, sql in suite.batches.items() if batch in wanted}
         verdicts = judge(batches, comparable, thresholds)
-        return [_result(tables, thresholds[one.name], one, verdicts.get(one.name)) for one in suite.checks]
+        return [_result(tables, thresholds[one.name], one, verdicts.get(one.name)) for one in asked]
 
 
 def required_checks() -> tuple[str, ...]:
@@ -91,6 +93,18 @@ def write_results(results: Iterable[CheckResult], path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     pq.write_table(to_frame(results), temporary, compression="zstd")
     temporary.replace(path)
+
+
+def _asked(suite: Suite, only: Collection[str] | None) -> list[Check]:
+    if only is None:
+        return list(suite.checks)
+    unknown = sorted(set(only) - {check.name for check in suite.checks})
+    if unknown:
+        raise GateError(
+            f"The suite {suite.name} has no check {', '.join(unknown)}. A misspelt check would seem to pass. "
+            "Use the names in expectations/thresholds.csv."
+        )
+    return [check for check in suite.checks if check.name in only]
 
 
 def _result(tables: GateTables, threshold: Threshold, check: Check, verdict: Verdict | None) -> CheckResult:

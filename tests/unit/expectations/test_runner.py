@@ -88,6 +88,11 @@ def test_suite_raises_when_the_manifest_of_the_last_release_is_damaged(sound: Ga
         run_suite("landed_declarations", dataclasses.replace(sound, last_release_dir=last))
 
 
+def test_suite_raises_when_a_named_check_is_unknown(sound: GateInputs) -> None:
+    with pytest.raises(GateError, match="has no check valeus_are_in_range"):
+        run_suite("landed_declarations", sound, only={"valeus_are_in_range"})
+
+
 def test_suite_raises_when_its_name_is_unknown(sound: GateInputs) -> None:
     with pytest.raises(GateError, match="There is no suite 'landed'"):
         run_suite("landed", sound)
