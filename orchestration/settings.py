@@ -7,14 +7,17 @@ here: reference data (the seeds), thresholds of the gates (`expectations/thresho
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 ENVIRONMENT_PREFIX = "MIRROR_"
+_CRON = re.compile(r"([0-9*,/-]+\s+){4}[0-9*,/-]+")
 
 
 class Settings(BaseSettings):
@@ -63,6 +66,26 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
+
+    @field_validator("schedule_cron")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        if not _CRON.fullmatch(value.strip()):
+            raise ValueError(
+                f"{value!r} is not a cron line; the schedule would never start; give five fields, such as 0 6 8 * *"
+            )
+        return value.strip()
+
+    @field_validator("schedule_timezone")
+    @classmethod
+    def _timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"{value!r} is not a time zone; the schedule would start at an unknown hour; name one such as UTC"
+            ) from error
+        return value
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -9,11 +9,11 @@ import warnings
 from pathlib import Path
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
 
 from orchestration.defs.declarations.assets import contracted_declarations, declaration_checks, landed_declarations
 from orchestration.defs.jobs import refresh
-from orchestration.defs.marts.assets import audit_assets, mart_assets
+from orchestration.defs.marts.assets import audit_assets, dbt_resource, mart_assets
+from orchestration.defs.progress import progress_logger
 from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
 from orchestration.defs.release.assets import audit_results, mart_checks, published_release, staged_marts
 from orchestration.defs.resources import Warehouse
@@ -53,7 +53,8 @@ def build_definitions(settings: Settings | None = None, manifest: Path | None = 
         sensors=make_sensors(chosen),
         resources={
             "warehouse": warehouse,
-            "dbt": DbtCliResource(project_dir=str(chosen.dbt_dir), profiles_dir=str(chosen.dbt_dir)),
+            "dbt": dbt_resource(chosen.dbt_dir),
         },
+        loggers={"console": dg.colored_console_logger, "progress": progress_logger},
         executor=dg.in_process_executor,
     )

@@ -70,5 +70,3 @@ def _tell_refusal(warehouse: Warehouse, suite: str, run_id: str, results: list[C
     if failed:
         facts = {"run_id": run_id, "suite": suite, **{r.check_name: r.message for r in failed}}
         warehouse.notifier.send(Notice("gate_refused", f"{len(failed)} checks of {suite} refused the run", facts))
-
-

@@ -25,9 +25,7 @@ def request_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunReq
     if published_fingerprint(warehouse.paths) == plan.input_fingerprint:
         return dg.SkipReason("the published release was made from this very input; nothing new to publish")
     sync_periods(instance, plan.period_keys)
-    return dg.RunRequest(
-        run_key=plan.run_id, tags={**range_tags(plan.period_keys), "mirror/run_id": plan.run_id}
-    )
+    return dg.RunRequest(run_key=plan.run_id, tags={**range_tags(plan.period_keys), "mirror/run_id": plan.run_id})
 
 
 def make_schedule(settings: Settings) -> dg.ScheduleDefinition:

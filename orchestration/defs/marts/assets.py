@@ -6,6 +6,8 @@ Belongs here: running dbt on a selection. Does not belong here: SQL, tests (`dbt
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,15 @@ AUDIT_TAG = "tag:audit"
 
 BUILD = ("build", "--exclude-resource-type", "unit_test")
 """Unit tests belong to the test suite, not to a run."""
+
+
+def dbt_resource(dbt_dir: Path) -> DbtCliResource:
+    """The dbt program of this very environment, whatever stands on the search path."""
+    return DbtCliResource(
+        project_dir=str(dbt_dir),
+        profiles_dir=str(dbt_dir),
+        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+    )
 
 
 def mart_assets(manifest: Path) -> dg.AssetsDefinition:
@@ -62,12 +73,12 @@ def audit_assets(manifest: Path) -> dg.AssetsDefinition:
     return _audit
 
 
-def _run(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse, step: str
-) -> Iterator[Any]:
+def _run(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse, step: str) -> Iterator[Any]:
     settings, run_id = warehouse.settings, warehouse.run_id()
     os.environ.update(dbt_environment(warehouse.paths, run_id, METHOD_VERSION, settings.dbt_threads))
-    invocation = dbt.cli(list(BUILD), context=context)
+    target = warehouse.paths.run(run_id) / "dbt" / step
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    invocation = dbt.cli(list(BUILD), context=context, target_path=target)
     yield from invocation.stream()
-    keep_run_results(invocation.target_path, warehouse.paths, run_id, step, context.run.run_id)
-
+    keep_run_results(target, warehouse.paths, run_id, step, context.run.run_id)

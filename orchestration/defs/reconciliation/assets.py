@@ -43,9 +43,7 @@ def mirror_pairs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.
     also takes the months of reporters that filed all twelve but no annual set.
     """
     keys = make_plan(warehouse.settings).period_keys
-    summaries = pair_periods(
-        warehouse.paths, context.partition_keys, keys, warehouse.reference, _code(warehouse)
-    )
+    summaries = pair_periods(warehouse.paths, context.partition_keys, keys, warehouse.reference, _code(warehouse))
     return dg.MaterializeResult(metadata=period_metadata(context, PAIRS, summaries))
 
 

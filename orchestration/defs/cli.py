@@ -1,0 +1,224 @@
+"""The commands behind the Makefile: run, dev, rollback, releases, query, docs.
+
+Belongs here: starting things and saying what happened and what to do next. Does not belong here: the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
+from orchestration.pipeline.releases import published_fingerprint, published_release
+from orchestration.reference import ReferenceError
+from orchestration.release import PublishedRelease, ReleaseError
+from orchestration.settings import PROJECT_DIR, Settings
+
+REFUSED, UNUSABLE = 1, 2
+FIRST_QUERY = "queries/01_largest_anomalous_gaps.sql"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0 well, 1 refused or failed, 2 unusable input or settings."""
+    logging.basicConfig(level=logging.INFO, format="       %(message)s", stream=sys.stdout, force=True)
+    for chatty in ("dagster", "great_expectations", "py.warnings", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    given = _parser().parse_args(arguments)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        print("The settings cannot be used, so nothing was started:")
+        for problem in error.errors(include_input=False, include_url=False):
+            where = ".".join(str(part) for part in problem["loc"])
+            print(f"  {('MIRROR_' + where.upper() + ': ') if where else ''}{problem['msg']}")
+        print("Every setting stands in docs/operations.md.")
+        return UNUSABLE
+    try:
+        return int(given.command(settings, given))
+    except (PlanError, ReferenceError, ReleaseError) as error:
+        print(f"Nothing was done: {error}")
+        return UNUSABLE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mirror_warehouse", description="Commands of the mirror warehouse.")
+    commands = parser.add_subparsers(required=True)
+    for name, command, words in (
+        ("run", run, "build and publish a release"),
+        ("dev", dev, "open the orchestrator's page"),
+        ("releases", releases, "list the releases on disk"),
+        ("docs", docs, "write the generated pages"),
+    ):
+        commands.add_parser(name, help=words).set_defaults(command=command)
+    back = commands.add_parser("rollback", help="point analysts at an earlier release")
+    back.add_argument("release_id", nargs="?", default="")
+    back.set_defaults(command=roll_back)
+    ask = commands.add_parser("query", help="ask the published release a question")
+    ask.add_argument("file", nargs="?", default=FIRST_QUERY)
+    ask.set_defaults(command=query)
+    return parser
+
+
+def run(settings: Settings, _given: argparse.Namespace) -> int:
+    """Everything from declarations to a published release; nothing when the input is unchanged."""
+    paths = DataPaths(settings.data_folder)
+    plan = make_plan(settings)
+    if published_fingerprint(paths) == plan.input_fingerprint:
+        release = published_release(paths)
+        print(f"Unchanged: release {release.release_id} was made from this very input and code. Nothing to do.")
+        _say_release(release, settings)
+        return 0
+    from orchestration.defs.session import BusyError, only_one_run
+
+    try:
+        with only_one_run(paths):
+            return _run(settings, paths, plan)
+    except BusyError as error:
+        print(f"Nothing was started: {error}")
+        return REFUSED
+
+
+def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
+    import dagster as dg
+
+    from orchestration.defs.partitions import range_tags, sync_periods
+    from orchestration.defs.session import IN_PROCESS_TAG, close_killed_runs, prepare_home
+
+    origin = settings.declarations if settings.source == "files" else f"planted world, seed {settings.sample_seed}"
+    print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.")
+    prepare_home(paths)
+    with dg.DagsterInstance.get() as instance:
+        close_killed_runs(instance)
+        sync_periods(instance, plan.period_keys)
+        from orchestration.definitions import defs
+
+        outcome = defs.resolve_job_def("refresh").execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"progress": {}}},
+            tags={
+                **range_tags(plan.period_keys),
+                "mirror/run_id": plan.run_id,
+                IN_PROCESS_TAG: "command line",
+            },
+        )
+        if not outcome.success:
+            _say_failure(outcome, paths)
+            return REFUSED
+    _say_release(published_release(paths), settings)
+    return 0
+
+
+def _say_failure(outcome: object, paths: DataPaths) -> None:
+    import dagster as dg
+
+    assert isinstance(outcome, dg.ExecuteInProcessResult)
+    print("\nNo release was published; what analysts see is unchanged.")
+    refused = [e for e in outcome.get_asset_check_evaluations() if not e.passed and e.blocking]
+    for check in refused:
+        print(f"\n  Refused by {check.check_name}:\n    {check.description}")
+    for event in outcome.all_node_events:
+        if event.is_step_failure and not refused:
+            data = event.step_failure_data
+            cause = data.error.cause or data.error if data.error else None
+            print(f"\n  Step {event.step_key} failed:\n    {cause.message.strip() if cause else 'no reason given'}")
+    print(f"\nThe whole log: make dev, run {outcome.run_id}. Kept figures: {paths.runs}")
+
+
+def _say_release(release: PublishedRelease, settings: Settings) -> None:
+    print(f"\nPublished release {release.release_id}\n  at {release.path}")
+    width = max(len(name) for name in release.row_counts)
+    for name, count in sorted(release.row_counts.items()):
+        print(f"  {name:<{width}} {count:>12,} rows")
+    print(f"  checks: {release.checks_passed} passed, {len(release.warnings)} warnings, {release.checks_failed} failed")
+    for warning in release.warnings:
+        print(f"  warning: {warning}")
+    shown = _shown(release.path.parent / "latest" / "warehouse.duckdb")
+    source = "" if settings.source == "sample" else f" SOURCE={settings.source}"
+    print("\nNext:")
+    print(f"  make query{source}                  the first of the questions in queries/")
+    print(f"  make dev{source}                    the orchestrator's page, with schedule and sensors")
+    print(f"  duckdb -readonly {shown}   (any DuckDB client from 1.0 on opens it)")
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def dev(settings: Settings, _given: argparse.Namespace) -> int:
+    """The orchestrator's page and daemon on this data folder, schedules and sensors loaded."""
+    from orchestration.defs.session import prepare_home
+
+    prepare_home(DataPaths(settings.data_folder))
+    print("Starting the page on http://127.0.0.1:3000 (stop it with Ctrl-C). Switch on schedule and sensors there.")
+    program = Path(sys.executable).with_name("dagster")
+    workspace = str(PROJECT_DIR / "workspace.yaml")
+    os.chdir(PROJECT_DIR)
+    os.execv(program, [str(program), "dev", "-w", workspace, "-h", "127.0.0.1", "-p", "3000"])
+
+
+def releases(settings: Settings, _given: argparse.Namespace) -> int:
+    """The releases on disk, the published one marked."""
+    from orchestration.pipeline.releases import list_releases
+
+    found = list_releases(DataPaths(settings.data_folder))
+    if not found:
+        print("There is no release yet. Make one with: make run")
+    for release in found:
+        print(f"{'*' if release.is_published else ' '} {release.release_id}  {release.path}")
+    return 0
+
+
+def roll_back(settings: Settings, given: argparse.Namespace) -> int:
+    """Point `latest` at an earlier release after verifying it."""
+    from orchestration.pipeline.releases import rollback
+
+    if not given.release_id:
+        print("Which release? Name it with: make rollback RELEASE=<id>. Releases on disk:")
+        releases(settings, given)
+        return UNUSABLE
+    release = rollback(DataPaths(settings.data_folder), given.release_id)
+    print(f"Analysts now see release {release.release_id} at {release.path}.")
+    print("The next `make run` publishes a new release when input or code differ from this one.")
+    return 0
+
+
+def query(settings: Settings, given: argparse.Namespace) -> int:
+    """Run one SQL file on the published release, read only, and print its rows."""
+    import duckdb
+
+    release = published_release(DataPaths(settings.data_folder))
+    file = Path(given.file)
+    if not file.is_file():
+        print(f"There is no file {file}; a question is one SQL file; those of the project stand in queries/.")
+        return UNUSABLE
+    text = file.read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        print(line.removeprefix("--").strip())
+    with duckdb.connect(str(release.path / "warehouse.duckdb"), read_only=True) as con:
+        print(f"\nRelease {release.release_id}, {file}:")
+        con.sql(text).show(max_width=200, max_rows=40)
+    return 0
+
+
+def docs(settings: Settings, _given: argparse.Namespace) -> int:
+    """Write docs/data_dictionary.md and the settings table of docs/operations.md."""
+    from orchestration.pipeline.dbt import ensure_manifest
+    from orchestration.pipeline.docs import write_generated_pages
+
+    for page in write_generated_pages(PROJECT_DIR / "docs", ensure_manifest(settings.dbt_dir)):
+        print(f"wrote {_shown(page)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

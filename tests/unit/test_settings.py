@@ -1,0 +1,64 @@
+"""Settings come from the environment, are refused with a mend, and stand in one table of the docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from orchestration.settings import PROJECT_DIR, Settings, settings_table
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"MIRROR_{name.upper()}", raising=False)
+
+
+def test_defaults_need_no_environment_when_the_planted_world_runs() -> None:
+    settings = Settings()
+    assert settings.source == "sample"
+    assert settings.data_folder == PROJECT_DIR / "data" / "sample"
+
+
+def test_each_setting_is_read_when_its_variable_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIRROR_SOURCE", "files")
+    monkeypatch.setenv("MIRROR_DECLARATIONS", str(tmp_path))
+    monkeypatch.setenv("MIRROR_KEEP_RELEASES", "3")
+    settings = Settings()
+    assert (settings.source, settings.declarations, settings.keep_releases) == ("files", tmp_path, 3)
+    assert settings.data_folder == PROJECT_DIR / "data" / "files"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"MIRROR_SOURCE": "files"}, "set MIRROR_DECLARATIONS"),
+        ({"MIRROR_NOTIFY": "webhook"}, "set MIRROR_WEBHOOK_URL"),
+        ({"MIRROR_SOURCE": "carrier pigeon"}, "'sample' or 'files'"),
+        ({"MIRROR_KEEP_RELEASES": "0"}, "greater than or equal to 1"),
+        ({"MIRROR_SENSOR_SECONDS": "1"}, "greater than or equal to 30"),
+        ({"MIRROR_SCHEDULE_CRON": "every full moon"}, "cron"),
+        ({"MIRROR_SCHEDULE_TIMEZONE": "Mars/Olympus"}, "time zone"),
+    ],
+)
+def test_settings_are_refused_with_a_mend_when_a_value_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], words: str
+) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=words):
+        Settings()
+
+
+def test_the_webhook_address_stays_secret_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRROR_NOTIFY", "webhook")
+    monkeypatch.setenv("MIRROR_WEBHOOK_URL", "https://example.org/hook/s3cret")
+    assert "s3cret" not in repr(Settings())
+    assert "s3cret" not in Settings().model_dump_json()
+
+
+def test_every_setting_stands_in_the_docs_when_operations_is_read() -> None:
+    page = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert settings_table() in page
