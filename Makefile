@@ -16,7 +16,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup run test dev lint docs rollback clean
+.PHONY: help setup run test dev query releases rollback lint docs clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -45,6 +45,12 @@ lint: $(STAMP) ## check style and types as continuous integration does
 
 docs: $(STAMP) ## write the generated pages: data dictionary and settings
 	@$(BIN)/python -m orchestration.defs.cli docs
+
+query: $(STAMP) ## ask the published release a question: FILE=queries/<file>.sql (default: the first)
+	@$(BIN)/python -m orchestration.defs.cli query $(FILE)
+
+releases: $(STAMP) ## list the releases on disk
+	@$(BIN)/python -m orchestration.defs.cli releases
 
 rollback: $(STAMP) ## point analysts at an earlier release: RELEASE=<id>
 	@$(BIN)/python -m orchestration.defs.cli rollback $(RELEASE)
