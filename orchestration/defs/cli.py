@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
 from orchestration.pipeline.releases import published_fingerprint, published_release
+from orchestration.pipeline.storage import remove_temporaries
 from orchestration.reference import ReferenceError
 from orchestration.release import PublishedRelease, ReleaseError
 from orchestration.settings import PROJECT_DIR, Settings
@@ -94,6 +95,8 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     origin = settings.declarations if settings.source == "files" else f"planted world, seed {settings.sample_seed}"
     print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.")
     prepare_home(paths)
+    for layer in (paths.root / "sample", paths.landed, paths.ledger, paths.contracted, paths.reconciled, paths.runs):
+        remove_temporaries(layer)
     with dg.DagsterInstance.get() as instance:
         close_killed_runs(instance)
         sync_periods(instance, plan.period_keys)

@@ -12,6 +12,7 @@ from orchestration.pipeline.storage import (
     combine,
     fingerprint_of_tree,
     remove_other_files,
+    remove_temporaries,
     sha256_of_file,
     write_bytes,
     write_frame,
@@ -68,3 +69,10 @@ def test_periods_go_when_the_source_no_longer_holds_them(tmp_path: Path) -> None
     assert remove_other_files(tmp_path, {"A-2020"}) == 1
     assert [p.stem for p in tmp_path.iterdir()] == ["A-2020"]
     assert remove_other_files(tmp_path / "absent", set()) == 0
+
+
+def test_leftovers_of_killed_writes_go_and_results_stay_when_a_run_starts(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "deep" / "table.parquet", b"x")
+    (tmp_path / "deep" / ".table.parquet.123.tmp").write_bytes(b"half")
+    assert remove_temporaries(tmp_path) == 1
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["table.parquet"]
