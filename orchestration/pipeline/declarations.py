@@ -24,6 +24,7 @@ from orchestration.comtrade.contract import (
 from orchestration.comtrade.files import (
     FileRefusal,
     delivery_id_of,
+    name_in,
     read_delivery,
     read_release_dates,
     scan_folder,
@@ -113,16 +114,17 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
     landed = 0
     for number, path in enumerate(files, start=1):
         delivery_id = delivery_id_of(path)
+        name = name_in(folder, path)
         if not is_landed(paths.ledger, delivery_id):
-            delivery = read_delivery(path, reference.places, dates.get(path.name))
+            delivery = read_delivery(path, reference.places, dates.get(name), name)
             if isinstance(delivery, FileRefusal):
-                LOG.warning("refused %s: %s", path.name, delivery.what)
+                LOG.warning("refused %s: %s", name, delivery.what)
                 refusals.append(delivery)
                 continue
             land_delivery(delivery, paths.landed, paths.ledger)
             landed += 1
             if settings.source == "files":
-                LOG.info("landed %s (%d of %d, %d rows)", path.name, number, len(files), delivery.rows.height)
+                LOG.info("landed %s (%d of %d, %d rows)", name, number, len(files), delivery.rows.height)
         if delivery_id not in ids:
             ids.append(delivery_id)
     write_bytes(paths.ledger.parent / "refusals.json", json.dumps([asdict(r) for r in refusals], indent=1).encode())

@@ -11,7 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration.comtrade.files import FileRefusal, delivery_id_of, read_delivery, read_release_dates, scan_folder
+from orchestration.comtrade.files import (
+    RELEASE_DATES_FILE,
+    FileRefusal,
+    delivery_id_of,
+    name_in,
+    read_delivery,
+    read_release_dates,
+    scan_folder,
+)
+from orchestration.comtrade.landing import period_keys_of
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import combine, fingerprint_of_tree, sha256_of_file, write_bytes
 from orchestration.reference import Reference, load_reference, reference_fingerprint
@@ -72,15 +81,14 @@ def input_fingerprint(settings: Settings) -> str:
     shared = (reference_fingerprint(settings.seeds_dir), code_fingerprint())
     if settings.source == "sample":
         return combine("sample", settings.sample_world, str(settings.sample_seed), *shared)
-    files = source_files(settings)
-    folder = settings.declarations
-    dates = folder / "vintages.csv" if folder is not None else None
-    extra = sha256_of_file(dates) if dates is not None and dates.is_file() else ""
-    return combine("files", extra, *(f"{path.name}:{delivery_id_of(path)}" for path in files), *shared)
+    folder, files = source_files(settings)
+    dates = folder / RELEASE_DATES_FILE
+    extra = sha256_of_file(dates) if dates.is_file() else ""
+    return combine("files", extra, *(f"{name_in(folder, path)}:{delivery_id_of(path)}" for path in files), *shared)
 
 
-def source_files(settings: Settings) -> list[Path]:
-    """The files of the declarations folder, sorted. Raises PlanError when there are none."""
+def source_files(settings: Settings) -> tuple[Path, list[Path]]:
+    """The declarations folder and its files, sorted. Raises PlanError when there are none."""
     folder = settings.declarations
     if folder is None or not folder.is_dir():
         raise PlanError(
@@ -90,7 +98,7 @@ def source_files(settings: Settings) -> list[Path]:
     files = scan_folder(folder)
     if not files:
         raise PlanError(f"the folder {folder} holds no file, so there is nothing to reconcile; put downloads into it")
-    return files
+    return folder, files
 
 
 def run_id_of(fingerprint: str) -> str:
@@ -126,21 +134,15 @@ def _file_keys(settings: Settings) -> set[str]:
     memory = DataPaths(settings.data_folder).root / "discovered"
     reference: Reference | None = None
     keys: set[str] = set()
-    dates = read_release_dates(settings.declarations) if settings.declarations else {}
-    for path in source_files(settings):
+    folder, files = source_files(settings)
+    dates = read_release_dates(folder)
+    for path in files:
         note = memory / f"{delivery_id_of(path)}.json"
         if not note.is_file():
             reference = reference or load_reference(settings.seeds_dir)
-            delivery = read_delivery(path, reference.places, dates.get(path.name))
-            found = [] if isinstance(delivery, FileRefusal) else _keys_of(delivery.rows)
+            name = name_in(folder, path)
+            delivery = read_delivery(path, reference.places, dates.get(name), name)
+            found = [] if isinstance(delivery, FileRefusal) else period_keys_of(delivery.rows)
             write_bytes(note, json.dumps(found).encode())
         keys |= set(json.loads(note.read_text(encoding="utf-8")))
     return keys
-
-
-def _keys_of(rows: object) -> list[str]:
-    import polars as pl
-
-    assert isinstance(rows, pl.DataFrame)
-    unique = rows.select("freqCode", "period").drop_nulls().unique().sort("freqCode", "period")
-    return [f"{frequency}-{period}" for frequency, period in unique.iter_rows()]

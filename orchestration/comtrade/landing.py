@@ -1,0 +1,172 @@
+"""Landing: filed rows as immutable Parquet, one file per reporter, frequency, period, classification and delivery.
+
+Belongs here: how rows are cut into files, writing them so that a killed landing can start again, reading a period
+back. Does not belong here: reading sources (`files`) or what a row means (`contract`).
+
+`landed/<period key>/<reporter>_<classification>_<delivery>.parquet`; a part that cannot be read is named `unknown`.
+Files are not flushed one by one (a delivery has thousands): a power cut may leave damaged ones, which the checksums
+of the ledger find when they are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from orchestration.comtrade.contract.schema import LANDED
+from orchestration.comtrade.files.model import Delivery
+from orchestration.comtrade.ledger import LandedFile, LedgerEntry, is_landed, read_entry, write_entry
+
+UNKNOWN = "unknown"
+# Rows whose frequency or period cannot be read land here, so that their value is booked (as quarantine) and not lost.
+UNREADABLE_PERIOD_KEY = "A-0000"
+_FILES_AT_ONCE = 64
+_KEY, _REPORTER, _CLASSIFICATION = "_period_key", "_reporter", "_classification"
+_ALWAYS_WRITTEN = ("delivery_id", "source_line", "source_file", "source_format", "primaryValue")
+
+
+class LandingError(Exception):
+    """Landed files are missing or changed; the text says what is wrong, why it matters and how to mend it."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one landed file, and its name below the landed folder."""
+
+    path: str
+    period_key: str
+    rows: pl.DataFrame
+
+
+def period_key() -> pl.Expr:
+    """The period key of a landed row, such as A-2017 or M-202101; UNREADABLE_PERIOD_KEY where it has none."""
+    frequency, period = pl.col("freqCode"), pl.col("period")
+    is_year = (frequency == "A") & period.str.contains(r"^[12]\d{3}$")
+    is_month = (frequency == "M") & period.str.contains(r"^[12]\d{3}(0[1-9]|1[0-2])$")
+    readable = (is_year | is_month).fill_null(False)
+    return pl.when(readable).then(frequency + "-" + period).otherwise(pl.lit(UNREADABLE_PERIOD_KEY)).alias(_KEY)
+
+
+def period_keys_of(rows: pl.DataFrame) -> list[str]:
+    """Period keys of landed rows, sorted; every row has one."""
+    return rows.select(period_key()).to_series().unique().sort().to_list()
+
+
+def land_delivery(delivery: Delivery, landed_dir: Path, ledger_dir: Path) -> LedgerEntry:
+    """Write what has not landed yet of a delivery, its ledger row last; returns the row.
+
+    A delivery in the ledger is not touched. Files of an interrupted landing are kept when they hold the same rows.
+    """
+    if is_landed(ledger_dir, delivery.delivery_id):
+        return read_entry(ledger_dir, delivery.delivery_id)
+    parts = _parts(delivery)
+    files: list[LandedFile] = []
+    for start in range(0, len(parts), _FILES_AT_ONCE):
+        files += _write_parts(parts[start : start + _FILES_AT_ONCE], landed_dir)
+    entry = LedgerEntry(
+        delivery_id=delivery.delivery_id,
+        source_file=delivery.source_file,
+        source_format=delivery.source_format,
+        released_on=delivery.released_on,
+        row_count=delivery.rows.height,
+        value_usd=_finite_sum(delivery.rows),
+        files=tuple(files),
+    )
+    write_entry(ledger_dir, entry)
+    return entry
+
+
+def read_period(entries: Iterable[LedgerEntry], landed_dir: Path, period_key: str) -> pl.DataFrame:
+    """Landed rows (schema LANDED) of these deliveries in one period, by delivery and file; empty when there is none.
+
+    Raises LandingError when a file of the ledger is missing or its bytes changed.
+    """
+    files = [f for e in sorted(entries, key=lambda e: e.delivery_id) for f in e.files if f.period_key == period_key]
+    if not files:
+        return pl.DataFrame(schema=LANDED)
+    sources = [_verified(file, landed_dir) for file in files]
+    return pl.scan_parquet(sources, schema=LANDED, missing_columns="insert").collect()
+
+
+def _verified(file: LandedFile, landed_dir: Path) -> bytes:
+    path = landed_dir / file.path
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != file.checksum:
+        state = "has changed since it landed" if content else "is missing or empty"
+        raise LandingError(
+            f"the landed file {path} {state}; declared value would be lost or altered; remove the ledger row that "
+            "names it and run again, the delivery then lands anew"
+        )
+    return content
+
+
+def _parts(delivery: Delivery) -> list[_Part]:
+    """Rows cut by period, reporter and classification, in the order of the source within each part."""
+    rows = delivery.rows
+    names = (_KEY, _REPORTER, _CLASSIFICATION)
+    classification = pl.col("classificationCode")
+    is_plain = classification.str.contains("^[A-Za-z0-9]{1,8}$").fill_null(False)
+    keyed = rows.with_columns(
+        period_key(),
+        pl.col("reporterCode").cast(pl.String).str.zfill(3).fill_null(UNKNOWN).alias(_REPORTER),
+        pl.when(is_plain).then(classification).otherwise(pl.lit(UNKNOWN)).alias(_CLASSIFICATION),
+    ).sort(names, maintain_order=True)
+    written = [c for c in rows.columns if c in _ALWAYS_WRITTEN or rows[c].null_count() < rows.height]
+    kept, parts, start = keyed.select(written), [], 0
+    for key, reporter, classified, count in keyed.group_by(names, maintain_order=True).len().iter_rows():
+        path = f"{key}/{reporter}_{classified}_{delivery.delivery_id}.parquet"
+        parts.append(_Part(path, key, kept.slice(start, count)))
+        start += count
+    return parts
+
+
+def _write_parts(parts: Sequence[_Part], landed_dir: Path) -> list[LandedFile]:
+    for folder in sorted({(landed_dir / part.path).parent for part in parts}):
+        folder.mkdir(parents=True, exist_ok=True)
+    standing = {part.path for part in parts if _holds(landed_dir / part.path, part.rows)}
+    encoded = _encoded([part for part in parts if part.path not in standing])
+    files = []
+    for part in parts:
+        path = landed_dir / part.path
+        content = encoded.get(part.path)
+        if content is None:
+            content = path.read_bytes()
+        else:
+            temporary = path.with_name(f".{path.name}.tmp")
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        checksum = hashlib.sha256(content).hexdigest()
+        files.append(LandedFile(part.path, part.period_key, part.rows.height, _finite_sum(part.rows), checksum))
+    return files
+
+
+def _encoded(parts: Sequence[_Part]) -> dict[str, bytes]:
+    """Parquet bytes of each part; encoded side by side, which is several times faster than one by one."""
+    sinks = {part.path: io.BytesIO() for part in parts}
+    pl.collect_all(
+        [
+            part.rows.lazy().sink_parquet(sinks[part.path], compression="zstd", statistics=False, lazy=True)
+            for part in parts
+        ]
+    )
+    return {path: sink.getvalue() for path, sink in sinks.items()}
+
+
+def _holds(path: Path, rows: pl.DataFrame) -> bool:
+    """True when an interrupted landing already left exactly these rows here."""
+    if not path.is_file():
+        return False
+    try:
+        return pl.read_parquet(path.read_bytes()).equals(rows)
+    except pl.exceptions.PolarsError:  # Damaged by a power cut before its delivery was booked: written anew.
+        return False
+
+
+def _finite_sum(rows: pl.DataFrame) -> float:
+    value = pl.col("primaryValue")
+    return float(rows.select(pl.when(value.is_finite()).then(value).sum()).item())

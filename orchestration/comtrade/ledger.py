@@ -1,0 +1,134 @@
+"""The ledger: one JSON row per landed delivery, written after its files, and what can be read from it.
+
+Belongs here: the row, its reading and writing, which periods and files a delivery has, which of two deliveries is
+newer. Does not belong here: writing landed files (`landing`) or reading sources (`files`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from orchestration.comtrade.contract.schema import PRECEDENCE
+
+
+class LedgerError(Exception):
+    """A ledger row cannot be used; the text says what is wrong, why it matters and how to mend it."""
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One landed Parquet file: `path` below the landed folder, rows, finite value in USD, SHA-256 of its bytes."""
+
+    path: str
+    period_key: str
+    row_count: int
+    value_usd: float
+    checksum: str
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One landed delivery: where it came from, what it holds (value in USD as filed) and its landed files."""
+
+    delivery_id: str
+    source_file: str
+    source_format: str
+    released_on: date | None
+    row_count: int
+    value_usd: float
+    files: tuple[LandedFile, ...]
+
+    @property
+    def period_keys(self) -> tuple[str, ...]:
+        """Period keys the delivery holds, sorted."""
+        return tuple(sorted({file.period_key for file in self.files}))
+
+
+def is_landed(ledger_dir: Path, delivery_id: str) -> bool:
+    """True once the ledger row of the delivery stands; it is written after the last of its files."""
+    return _row_path(ledger_dir, delivery_id).is_file()
+
+
+def write_entry(ledger_dir: Path, entry: LedgerEntry) -> None:
+    """Write the ledger row under a temporary name and rename it."""
+    ledger_dir.mkdir(parents=True, exist_ok=True)
+    path = _row_path(ledger_dir, entry.delivery_id)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(asdict(entry), default=_iso, indent=1, sort_keys=True), encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_entry(ledger_dir: Path, delivery_id: str) -> LedgerEntry:
+    """The ledger row of one landed delivery. Raises LedgerError when it is absent or damaged."""
+    path = _row_path(ledger_dir, delivery_id)
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        released_on = date.fromisoformat(said["released_on"]) if said["released_on"] else None
+        files = tuple(LandedFile(**file) for file in said["files"])
+        return LedgerEntry(**{**said, "released_on": released_on, "files": files})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LedgerError(
+            f"the ledger row {path} cannot be read ({error}); what landed with this delivery is not known; "
+            "remove the row and run again, the delivery then lands anew"
+        ) from error
+
+
+def read_ledger(ledger_dir: Path) -> list[LedgerEntry]:
+    """Every ledger row, sorted by delivery. Raises LedgerError as `read_entry` does."""
+    if not ledger_dir.is_dir():
+        return []
+    return [read_entry(ledger_dir, path.stem) for path in sorted(ledger_dir.glob("[!.]*.json"))]
+
+
+def landed_fingerprint(entries: Iterable[LedgerEntry], period_key: str) -> str:
+    """Fingerprint (16 hex digits) of what these deliveries landed in one period: their files and bytes."""
+    found = sorted(
+        (entry.delivery_id, file.path, file.checksum)
+        for entry in entries
+        for file in entry.files
+        if file.period_key == period_key
+    )
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+
+
+def precedence(entries: Sequence[LedgerEntry]) -> pl.DataFrame:
+    """Which delivery is newer where two hold the same data set: delivery_id, precedence (higher is newer).
+
+    A stated release date (vintages.csv) decides; a delivery without one counts as older than any that has one. Where
+    dates do not decide, the data do: reporters file late, complete and revise upwards far more often than they
+    withdraw, so of two downloads the later one reaches further in time, holds more (reporter, period) sets and more
+    rows - asked in this order. The last resort is the delivery id, which is chance but the same chance every time.
+    Only the order matters, and only between deliveries that hold the same cell.
+    """
+    ordered = sorted(entries, key=_newness)
+    rows = {
+        "delivery_id": [entry.delivery_id for entry in ordered],
+        "precedence": list(range(1, len(ordered) + 1)),
+    }
+    return pl.DataFrame(rows, schema=PRECEDENCE).sort("delivery_id")
+
+
+def _newness(entry: LedgerEntry) -> tuple[date, str, int, int, str]:
+    last_month = max((_last_month(key) for key in entry.period_keys), default="")
+    return entry.released_on or date.min, last_month, len(entry.files), entry.row_count, entry.delivery_id
+
+
+def _last_month(period_key: str) -> str:
+    frequency, period = period_key.split("-", 1)
+    return period + "12" if frequency == "A" else period
+
+
+def _row_path(ledger_dir: Path, delivery_id: str) -> Path:
+    return ledger_dir / f"{delivery_id}.json"
+
+
+def _iso(value: object) -> str:
+    assert isinstance(value, date), value
+    return value.isoformat()
