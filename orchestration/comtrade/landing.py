@@ -36,11 +36,12 @@ class LandingError(Exception):
 
 @dataclass(frozen=True)
 class _Part:
-    """Rows of one landed file, and its name below the landed folder."""
+    """Rows of one landed file, its name below the landed folder and its finite value in USD."""
 
     path: str
     period_key: str
     rows: pl.DataFrame
+    value_usd: float
 
 
 def period_key() -> pl.Expr:
@@ -60,11 +61,14 @@ def period_keys_of(rows: pl.DataFrame) -> list[str]:
 def land_delivery(delivery: Delivery, landed_dir: Path, ledger_dir: Path) -> LedgerEntry:
     """Write what has not landed yet of a delivery, its ledger row last; returns the row.
 
-    A delivery in the ledger is not touched. Files of an interrupted landing are kept when they hold the same rows.
+    A delivery in the ledger is not touched, unless other readers read it. Files of an interrupted landing are kept
+    when they hold the same rows.
     """
-    if is_landed(ledger_dir, delivery.delivery_id):
-        return read_entry(ledger_dir, delivery.delivery_id)
+    earlier = read_entry(ledger_dir, delivery.delivery_id) if is_landed(ledger_dir, delivery.delivery_id) else None
+    if earlier is not None and earlier.reader == delivery.reader:
+        return earlier
     parts = _parts(delivery)
+    _remove_misread(earlier, parts, landed_dir)
     files: list[LandedFile] = []
     for start in range(0, len(parts), _FILES_AT_ONCE):
         files += _write_parts(parts[start : start + _FILES_AT_ONCE], landed_dir)
@@ -74,8 +78,9 @@ def land_delivery(delivery: Delivery, landed_dir: Path, ledger_dir: Path) -> Led
         source_format=delivery.source_format,
         released_on=delivery.released_on,
         row_count=delivery.rows.height,
-        value_usd=_finite_sum(delivery.rows),
+        value_usd=float(delivery.rows.select(_finite_value().sum()).item()),
         files=tuple(files),
+        reader=delivery.reader,
     )
     write_entry(ledger_dir, entry)
     return entry
@@ -105,6 +110,16 @@ def _verified(file: LandedFile, landed_dir: Path) -> bytes:
     return content
 
 
+def _remove_misread(earlier: LedgerEntry | None, parts: Sequence[_Part], landed_dir: Path) -> None:
+    """Remove files that other readers made of the delivery and these do not; until its ledger row is replaced at the
+    end the delivery does not count as landed.
+    """
+    kept = {part.path for part in parts}
+    for file in earlier.files if earlier is not None else ():
+        if file.path not in kept:
+            (landed_dir / file.path).unlink(missing_ok=True)
+
+
 def _parts(delivery: Delivery) -> list[_Part]:
     """Rows cut by period, reporter and classification, in the order of the source within each part."""
     rows = delivery.rows
@@ -117,10 +132,11 @@ def _parts(delivery: Delivery) -> list[_Part]:
         pl.when(is_plain).then(classification).otherwise(pl.lit(UNKNOWN)).alias(_CLASSIFICATION),
     ).sort(names, maintain_order=True)
     written = [c for c in rows.columns if c in _ALWAYS_WRITTEN or rows[c].null_count() < rows.height]
+    figures = keyed.group_by(names, maintain_order=True).agg(pl.len(), _finite_value().sum())
     kept, parts, start = keyed.select(written), [], 0
-    for key, reporter, classified, count in keyed.group_by(names, maintain_order=True).len().iter_rows():
+    for key, reporter, classified, count, value in figures.iter_rows():
         path = f"{key}/{reporter}_{classified}_{delivery.delivery_id}.parquet"
-        parts.append(_Part(path, key, kept.slice(start, count)))
+        parts.append(_Part(path, key, kept.slice(start, count), float(value)))
         start += count
     return parts
 
@@ -141,7 +157,7 @@ def _write_parts(parts: Sequence[_Part], landed_dir: Path) -> list[LandedFile]:
             temporary.write_bytes(content)
             temporary.replace(path)
         checksum = hashlib.sha256(content).hexdigest()
-        files.append(LandedFile(part.path, part.period_key, part.rows.height, _finite_sum(part.rows), checksum))
+        files.append(LandedFile(part.path, part.period_key, part.rows.height, part.value_usd, checksum))
     return files
 
 
@@ -167,6 +183,5 @@ def _holds(path: Path, rows: pl.DataFrame) -> bool:
         return False
 
 
-def _finite_sum(rows: pl.DataFrame) -> float:
-    value = pl.col("primaryValue")
-    return float(rows.select(pl.when(value.is_finite()).then(value).sum()).item())
+def _finite_value() -> pl.Expr:
+    return pl.when(pl.col("primaryValue").is_finite()).then(pl.col("primaryValue"))

@@ -35,7 +35,10 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One landed delivery: where it came from, what it holds (value in USD as filed) and its landed files."""
+    """One landed delivery: where it came from, what it holds (value in USD as filed) and its landed files.
+
+    `reader` is the fingerprint of the readers that read it.
+    """
 
     delivery_id: str
     source_file: str
@@ -44,6 +47,7 @@ class LedgerEntry:
     row_count: int
     value_usd: float
     files: tuple[LandedFile, ...]
+    reader: str = ""
 
     @property
     def period_keys(self) -> tuple[str, ...]:
@@ -51,9 +55,13 @@ class LedgerEntry:
         return tuple(sorted({file.period_key for file in self.files}))
 
 
-def is_landed(ledger_dir: Path, delivery_id: str) -> bool:
-    """True once the ledger row of the delivery stands; it is written after the last of its files."""
-    return _row_path(ledger_dir, delivery_id).is_file()
+def is_landed(ledger_dir: Path, delivery_id: str, reader: str | None = None) -> bool:
+    """True once the ledger row of the delivery stands; it is written after the last of its files.
+
+    With `reader` it must also have been read by these readers: rows that older ones misread are not kept for ever.
+    """
+    standing = _row_path(ledger_dir, delivery_id).is_file()
+    return standing and (reader is None or read_entry(ledger_dir, delivery_id).reader == reader)
 
 
 def write_entry(ledger_dir: Path, entry: LedgerEntry) -> None:

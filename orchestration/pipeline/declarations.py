@@ -10,7 +10,8 @@ import json
 import logging
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -27,6 +28,7 @@ from orchestration.comtrade.files import (
     name_in,
     read_delivery,
     read_release_dates,
+    reader_fingerprint,
     scan_folder,
 )
 from orchestration.comtrade.landing import land_delivery, read_period
@@ -108,6 +110,7 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
         assert settings.declarations is not None
         folder = settings.declarations
     dates = read_release_dates(folder)
+    reader = reader_fingerprint(reference.places)
     files = scan_folder(folder)
     ids: list[str] = []
     refusals: list[FileRefusal] = []
@@ -115,7 +118,7 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
     for number, path in enumerate(files, start=1):
         delivery_id = delivery_id_of(path)
         name = name_in(folder, path)
-        if not is_landed(paths.ledger, delivery_id):
+        if not is_landed(paths.ledger, delivery_id, reader):
             delivery = read_delivery(path, reference.places, dates.get(name), name)
             if isinstance(delivery, FileRefusal):
                 LOG.warning("refused %s: %s", name, delivery.what)
@@ -148,7 +151,11 @@ def deliveries_of_run(settings: Settings, paths: DataPaths) -> list[LedgerEntry]
     """Ledger entries of the files that stand in the source now; earlier ones stay landed but are not read."""
     folder = paths.sample_declared if settings.source == "sample" else settings.declarations
     assert folder is not None
-    return entries_of(paths, {delivery_id_of(path) for path in scan_folder(folder)})
+    dates, released_on = read_release_dates(folder), dict[str, date | None]()
+    for path in scan_folder(folder):
+        released_on.setdefault(delivery_id_of(path), dates.get(name_in(folder, path)))
+    # The dates stated now count, not those of the day a file landed.
+    return [replace(e, released_on=released_on[e.delivery_id]) for e in entries_of(paths, released_on)]
 
 
 def contract_periods(

@@ -18,12 +18,13 @@ from orchestration.comtrade.files import (
     name_in,
     read_delivery,
     read_release_dates,
+    reader_fingerprint,
     scan_folder,
 )
 from orchestration.comtrade.landing import period_keys_of
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import combine, fingerprint_of_tree, sha256_of_file, write_bytes
-from orchestration.reference import Reference, load_reference, reference_fingerprint
+from orchestration.reference import load_reference, reference_fingerprint
 from orchestration.sample import WorldConfig
 from orchestration.settings import PROJECT_DIR, Settings
 
@@ -132,16 +133,16 @@ def _sample_keys(settings: Settings) -> set[str]:
 def _file_keys(settings: Settings) -> set[str]:
     """Periods of every file; read once per file content and remembered."""
     memory = DataPaths(settings.data_folder).root / "discovered"
-    reference: Reference | None = None
+    places = load_reference(settings.seeds_dir).places
+    reader = reader_fingerprint(places)
     keys: set[str] = set()
     folder, files = source_files(settings)
     dates = read_release_dates(folder)
     for path in files:
-        note = memory / f"{delivery_id_of(path)}.json"
+        note = memory / f"{delivery_id_of(path)}_{reader}.json"
         if not note.is_file():
-            reference = reference or load_reference(settings.seeds_dir)
             name = name_in(folder, path)
-            delivery = read_delivery(path, reference.places, dates.get(name), name)
+            delivery = read_delivery(path, places, dates.get(name), name)
             found = [] if isinstance(delivery, FileRefusal) else period_keys_of(delivery.rows)
             write_bytes(note, json.dumps(found).encode())
         keys |= set(json.loads(note.read_text(encoding="utf-8")))

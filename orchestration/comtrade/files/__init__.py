@@ -13,6 +13,7 @@ from orchestration.comtrade.files.folder import (
 )
 from orchestration.comtrade.files.model import Delivery, FileRefusal, FolderError
 from orchestration.comtrade.files.read import read_delivery
+from orchestration.comtrade.files.version import reader_fingerprint
 
 __all__ = [
     "RELEASE_DATES_FILE",
@@ -23,5 +24,6 @@ __all__ = [
     "name_in",
     "read_delivery",
     "read_release_dates",
+    "reader_fingerprint",
     "scan_folder",
 ]

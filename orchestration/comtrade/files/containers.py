@@ -59,14 +59,19 @@ def _parquet(source: Path | io.BytesIO) -> pl.DataFrame:
         raise Unreadable(
             f"it is a Parquet file that is damaged or cut short ({_first_line(error)})", _CUT_SHORT, _DOWNLOAD_AGAIN
         ) from error
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    if nested:
+    odd = [f"{name} ({dtype})" for name, dtype in frame.schema.items() if not _is_plain(dtype)]
+    if odd:
         raise Unreadable(
-            f"its column {nested[0]} holds lists or structures instead of single values",
-            "a declaration has one value per column; picking one would be a guess",
+            f"its column {odd[0]} holds something else than text, numbers, dates or yes and no",
+            "a declaration has one plain value per column; picking one would be a guess",
             "write one row per declaration with plain columns",
         )
     return frame
+
+
+def _is_plain(dtype: pl.DataType) -> bool:
+    texts = (pl.String, pl.Categorical, pl.Enum, pl.Null)
+    return dtype.is_numeric() or dtype in (pl.Boolean, pl.Date, pl.Datetime) or isinstance(dtype, texts)
 
 
 def _unpacked(content: bytes) -> bytes:

@@ -129,6 +129,7 @@ WITS = Layout(
     "World Bank WITS, in thousand USD",
     ("ReporterISO3", "PartnerISO3", "TradeFlowCode", "ProductCode", "Year", "TradeValue in 1000 USD"),
     {
+        "nomenclature": "classificationCode",
         "reporteriso3": "reporterISO", "reportername": "reporterDesc", "partneriso3": "partnerISO",
         "partnername": "partnerDesc", "year": "period", "tradeflowcode": "flowCode", "tradeflowname": "flowDesc",
         "productcode": "cmdCode", "tradevaluein1000usd": "primaryValue", "netweightinkgm": "netWgt",

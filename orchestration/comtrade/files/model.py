@@ -13,13 +13,17 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file as a data-set version: `rows` in schema LANDED, one per row of the file, values in USD as filed."""
+    """One file as a data-set version: `rows` in schema LANDED, one per row of the file, values in USD as filed.
+
+    `reader` is the fingerprint of the readers that read it.
+    """
 
     delivery_id: str
     source_file: str
     source_format: str
     released_on: date | None
     rows: pl.DataFrame
+    reader: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,10 @@ from orchestration.comtrade.files.convert import convert
 from orchestration.comtrade.files.folder import delivery_id_of
 from orchestration.comtrade.files.layouts import API, Layout, foreign_layout_of, layout_of, nearest_layout, plain
 from orchestration.comtrade.files.model import Delivery, FileRefusal, Unreadable
+from orchestration.comtrade.files.version import reader_fingerprint
+
+# Names under which pandas, R and spreadsheets store the numbers of rows.
+ROW_NUMBER_NAMES = ("", "Unnamed: 0", "__index_level_0__")
 
 
 def read_delivery(
@@ -42,7 +46,7 @@ def read_delivery(
         delivery_id=pl.lit(delivery_id),
         source_line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
     ).select(list(LANDED))
-    return Delivery(delivery_id, name, source_format, released_on, rows)
+    return Delivery(delivery_id, name, source_format, released_on, rows, reader_fingerprint(places))
 
 
 def _layout(table: RawTable) -> Layout:
@@ -72,11 +76,21 @@ def _landed(table: RawTable, layout: Layout, places: pl.DataFrame) -> pl.DataFra
         wanted = layout.columns.get(plain(column))
         if wanted is not None and wanted not in known:
             known[wanted] = column
-        elif plain(column) not in layout.unused:
+        elif plain(column) not in layout.unused and not _holds_row_numbers(table.cells[column]):
             unknown.append(column)
     raw = table.cells.select(pl.col(column).alias(name) for name, column in known.items())
     raw = _with_frequency(layout.adapt(_absent_numbers(raw, layout), places))
     return convert(raw, table.cells.select(unknown))
+
+
+def _holds_row_numbers(cells: pl.Series) -> bool:
+    """True for a column of pandas, R or a spreadsheet that only counts the rows, or is blank and without a name."""
+    if cells.name not in ROW_NUMBER_NAMES:
+        return False
+    numbers = cells.cast(pl.Int64, strict=False)
+    if cells.null_count() == cells.len():
+        return True
+    return numbers.null_count() == 0 and bool((numbers.diff().drop_nulls() == 1).all())
 
 
 def _absent_numbers(raw: pl.DataFrame, layout: Layout) -> pl.DataFrame:

@@ -12,7 +12,8 @@ UNITS = {"Item": "5", "Kg": "8", "N.Q.": "-1"}
 # Letters of WITS that Comtrade's table of places writes otherwise or not at all.
 OWN_LETTERS = {"WLD": "000", "ASEAN": "975"}
 # Places whose letters stand for several codes of the same years: the code that today's declarations use.
-CURRENT_CODES = ("251", "381", "579", "757", "842")
+CURRENT_CODES = ("251", "380", "579", "757", "842")
+ALL_PRODUCTS = "Total"
 USD_PER_UNIT = 1000.0
 _USD_DECIMALS = 3
 
@@ -24,7 +25,9 @@ def adapt(frame: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     """
     text = {name: pl.col(name).cast(pl.String).str.strip_chars() for name in ("flowCode", "period", "qtyUnitAbbr")}
     present = {name: expr for name, expr in text.items() if name in frame.columns}
-    frame = frame.with_columns(**present).with_columns(pl.col("flowCode").replace(FLOWS), _usd())
+    frame = frame.with_columns(**present).with_columns(
+        pl.col("flowCode").replace(FLOWS), pl.col("cmdCode").replace(ALL_PRODUCTS, "TOTAL"), _usd()
+    )
     if "qtyUnitAbbr" in frame.columns:
         frame = frame.with_columns(pl.col("qtyUnitAbbr").replace(UNITS).alias("qtyUnitCode"))
     for side in ("reporter", "partner"):
