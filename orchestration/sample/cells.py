@@ -172,7 +172,7 @@ def _advantage(exporter_code: int, products: ProductTable, draws: Draws) -> Floa
 
 def _story_corridors(places: PlaceTable) -> Flags:
     """Producers to the destinations and to transit candidates near them, and those transit candidates onward."""
-    producer = places.is_coalition | (places.is_transit & (places.mass > 5_000.0))
+    producer = places.is_producer
     near = places.distance_km[:, places.is_destination].min(axis=1, initial=np.inf) <= MAX_ROUTE_DISTANCE_KM
     transit = places.is_transit & near & ~producer
     onward = transit[:, None] & places.is_destination[None, :]

@@ -111,8 +111,8 @@ class WorldConfig:
     """Everything that determines a planted world; equal configurations give byte-identical frames.
 
     `size` is the wanted number of declared rows over the standard span (annual 2017-2024 and monthly 2021-2024,
-    control totals and breakdowns included), or the name of a size. A shorter span keeps the same world and
-    simply holds fewer of its periods.
+    control totals and breakdowns included), or the name of a size. A shorter span keeps the same world and holds
+    fewer of its periods; only the reporters that are late at its end differ.
     """
 
     seed: int = 7

@@ -149,10 +149,12 @@ def _quantities(context: PeriodContext, rows: pl.DataFrame) -> _Columns:
     has_goods = (rows["level"].to_numpy() == 6) & (unit > 0)
     missing, estimated_weight, estimated_quantity = _quantity_flags(context, rows)
     known = has_goods & ~missing
-    kg = np.where(estimated_weight, _estimated_kg(context, rows), rows["grams"].to_numpy() / 1000.0)
+    worth_kg = _estimated_kg(context, rows)
+    worth_pieces = worth_kg / context.products.code_piece_kg[rows["code"].to_numpy()]
+    kg = np.where(estimated_weight, worth_kg, rows["grams"].to_numpy() / 1000.0)
     kg = np.where(known, np.round(kg, 3), 0.0)
     in_pieces = known & (unit == UNIT_PIECE)
-    pieces = np.where(estimated_quantity, np.round(kg / 4.0, 3), rows["pieces"].to_numpy())
+    pieces = np.where(estimated_quantity, np.round(worth_pieces, 3), rows["pieces"].to_numpy())
     quantity = np.where(in_pieces, pieces, kg)
     shown_unit = np.where(known, unit, -1)
     weight_flag = known & estimated_weight

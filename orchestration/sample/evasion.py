@@ -1,8 +1,8 @@
 """The planted passages: who sends what by which route, when, for how much, and what each end declares.
 
 Belongs here: the plan of the cases (a function of the seed alone, so that a world without evasion has the same
-ground) and the legs they add to the true flows, with the view each declarant takes. Does not belong here: honest
-trade (`truth`) and honest errors (`reporting`).
+ground), the innocent look-alike they keep clear of, and the legs they add to the true flows, with the view each
+declarant takes. Does not belong here: honest trade (`truth`) and honest errors (`reporting`).
 
 Places are picked by role and distance from the reference tables, never by name.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from orchestration.sample.config import WorldConfig
-from orchestration.sample.draws import Draws, Floats, Ints, Stream, keys_of
+from orchestration.sample.draws import Draws, Flags, Floats, Ints, Stream, keys_of
 from orchestration.sample.places import DESTINATION_CODE, MAX_ROUTE_DISTANCE_KM, PlaceTable
 from orchestration.sample.products import (
     DRONE,
@@ -39,6 +39,7 @@ _WINDOWS = {"roundabout": (2022, 6, 2024, 12), "lost_in_transit": (2022, 5, 2024
             "gun_sights": (2024, 1, 2024, 12), "decoy_drones": (2022, 9, 2024, 12),
             "undervaluation": (2022, 7, 2024, 12), "displacement": (2022, 5, 2024, 12)}  # fmt: skip
 _DISPLACED = (2023, 7)
+BOOM_MAX_MASS = 200.0
 
 
 def month_number(year: int, month: int) -> int:
@@ -159,8 +160,15 @@ def leg_values(cases: tuple[Case, ...], legs: Legs, month: int, draws: Draws) ->
     return values
 
 
-def case_table(cases: tuple[Case, ...], places: PlaceTable, products: ProductTable, draws: Draws) -> pl.DataFrame:
-    """Truth table `planted_case`, one row per case: route, product, family, window and value (USD, first leg)."""
+def case_table(
+    config: WorldConfig, cases: tuple[Case, ...], places: PlaceTable, products: ProductTable, draws: Draws
+) -> pl.DataFrame:
+    """Truth table `planted_case`, one row per case: route, product, family, window and value (USD, first leg).
+
+    Window and value are those inside the span of the world; a case that lies outside it is not listed.
+    """
+    span = _span(config)
+    cases = tuple(case for case in cases if case.first_month <= span[-1] and case.last_month >= span[0])
     code = [f"{number:03d}" for number in places.code.tolist()]
     rows = [
         {
@@ -175,12 +183,10 @@ def case_table(cases: tuple[Case, ...], places: PlaceTable, products: ProductTab
                 case.declared_product if case.declared_product >= 0 else case.product
             ],
             "family_code": products.family[case.product],
-            "window_start": _first_day(case.first_month),
-            "window_end": _first_day(case.last_month),
+            "window_start": _first_day(max(case.first_month, span[0])),
+            "window_end": _first_day(min(case.last_month, span[-1])),
             "switch_date": _first_day(case.switch_month) if case.kind == "displacement" else None,
-            "value_fob_usd": round(
-                sum(_case_value(case, month, draws) for month in range(case.first_month, case.last_month + 1)), 3
-            ),
+            "value_fob_usd": round(sum(_case_value(case, month, draws) for month in _sent(case, span)), 3),
         }
         for case in cases
     ]
@@ -193,6 +199,17 @@ CASE_SCHEMA = pl.Schema(
      "declared_product_code": pl.String, "family_code": pl.String, "window_start": pl.Date, "window_end": pl.Date,
      "switch_date": pl.Date, "value_fob_usd": pl.Float64}
 )  # fmt: skip
+
+
+def _span(config: WorldConfig) -> range:
+    """Month numbers that the world's periods cover."""
+    first = config.start_year if "A" in config.frequencies else max(config.start_year, config.monthly_start_year)
+    return range(month_number(first, 1), month_number(config.end_year, 12) + 1)
+
+
+def _sent(case: Case, span: range) -> range:
+    """Month numbers of the span in which the case sends goods."""
+    return range(max(case.first_month, span[0]), min(case.last_month, span[-1]) + 1)
 
 
 def _first_day(month: int) -> date:
@@ -222,14 +239,28 @@ def _origins(places: PlaceTable, draws: Draws) -> list[int]:
 
 
 def _transits(places: PlaceTable, draws: Draws) -> list[int]:
-    """Transit candidates that are no hub, near the destination and not the drones' origin, in drawn order."""
+    """Places that passages may lead through, in drawn order; the one that booms innocently is kept clear of them."""
+    fit = _is_near_transit(places)
+    order = draws.order(Stream.CASE_ROUTE, places.keys, period=2)
+    boom = boom_place(places, draws)
+    return [int(index) for index in order if fit[index] and int(index) != boom]
+
+
+def boom_place(places: PlaceTable, draws: Draws) -> int:
+    """The small transit candidate that grows innocently and that no passage uses; -1 when there is none."""
+    fit = _is_near_transit(places) & (places.mass < BOOM_MAX_MASS)
+    order = draws.order(Stream.BOOM_PLACE, places.keys)
+    return next((int(index) for index in order if fit[index]), -1)
+
+
+def _is_near_transit(places: PlaceTable) -> Flags:
+    """Transit candidates that are no hub, near the destination and not the drones' origin."""
     destination = places.index_of(DESTINATION_CODE)
     if not (0 <= destination < places.trader_count):
-        return []
+        return np.zeros(places.trader_count, dtype=np.bool_)
     near = places.distance_km[:, destination] <= MAX_ROUTE_DISTANCE_KM
-    fit = places.is_transit & ~places.is_hub & near & (places.code[: places.trader_count] != CHINA_CODE)
-    order = draws.order(Stream.CASE_ROUTE, places.keys, period=2)
-    return [int(index) for index in order if fit[index]]
+    fit: Flags = places.is_transit & ~places.is_hub & near & (places.code[: places.trader_count] != CHINA_CODE)
+    return fit
 
 
 def _goods(products: ProductTable, draws: Draws) -> list[int]:

@@ -23,6 +23,7 @@ BELARUS_CODE = 112
 NEVER_FILES_A_TOTAL_ROW = 51  # Armenia's vehicle series is published by mode of transport only
 EARTH_RADIUS_KM = 6371.0
 MAX_ROUTE_DISTANCE_KM = 3_500.0
+_PRODUCER_MASS = 5_000.0
 
 # Comtrade code -> size in thousand million USD, round and invented. The order is the order of choice: a smaller
 # world takes the first ones.
@@ -65,6 +66,12 @@ class PlaceTable:
     def keys(self) -> Keys:
         """Random-number keys of the traders."""
         return keys_of(self.code[: self.trader_count])
+
+    @property
+    def is_producer(self) -> Flags:
+        """Traders that make the watched goods themselves: coalition members and very large third countries."""
+        flags: Flags = self.is_coalition | (self.is_transit & (self.mass > _PRODUCER_MASS))
+        return flags
 
     def index_of(self, code: int) -> int:
         """Index of a place by its Comtrade number; -1 when the world has no such place."""

@@ -44,8 +44,8 @@ class ProductTable:
 
     Over products: `code` (text), `number`, `chapter`, `basket` (index into BASKETS), `family`, `unit_value`
     (USD/kg, world median), `piece_kg`. Over codes: `codes` (sorted text), `level`, `unit`, `code_unit_value`,
-    `heading_of` and `chapter_of` (indices of codes). `filed_as[edition - 4, product]` is the index of the code
-    filed in an edition.
+    `code_piece_kg`, `heading_of` and `chapter_of` (indices of codes). `filed_as[edition - 4, product]` is the index
+    of the code filed in an edition.
     """
 
     code: list[str]
@@ -61,6 +61,7 @@ class ProductTable:
     level: Ints
     unit: Ints
     code_unit_value: Floats
+    code_piece_kg: Floats
     heading_of: Ints
     chapter_of: Ints
     total_index: int
@@ -100,8 +101,7 @@ def build_products(reference_frames: Mapping[str, pl.DataFrame], draws: Draws, p
     described = {row[0]: row[1:] for row in seeds.select(_DESCRIBED).iter_rows()}
     code = _choose_products(available_products(reference_frames), described, draws, product_count)
     number = np.array([int(c) for c in code], dtype=np.int64)
-    fallback = (None, UNIT_KG, "civilian")
-    basket = np.array([BASKETS.index(str(described.get(c, fallback)[2])) for c in code], dtype=np.int64)
+    basket = _baskets(code, described, reference_frames["product_families"])
     piece_kg = _override(8.0 * draws.lognormal(Stream.PIECE_WEIGHT, keys_of(number), 1.3), code, _FIXED_PIECE_KG)
     dearness = np.where(basket == WATCH, 60.0, np.where(number // 10_000 < 84, 2.0, 15.0))
     unit_value = dearness * draws.lognormal(Stream.UNIT_VALUE, keys_of(number), 0.8)
@@ -110,13 +110,14 @@ def build_products(reference_frames: Mapping[str, pl.DataFrame], draws: Draws, p
     codes = table["product_code"]
     level = table["product_level"].cast(pl.Int64).to_numpy()
     position = {c: i for i, c in enumerate(codes)}
-    units = [int(described.get(c, fallback)[1] or UNIT_KG) if len(c) == 6 else -1 for c in codes]
+    units = [_unit_of(c, described) for c in codes]
     units[position[CONFIDENTIAL]] = -1
     families = reference_frames["product_families"]
     filed_as = _edition_table(table, families, code, position)
-    code_unit_value = np.full(codes.len(), 10.0)
+    code_unit_value, code_piece_kg = np.full(codes.len(), 10.0), np.ones(codes.len())
     for edition_codes in filed_as:
         code_unit_value[edition_codes] = price / piece_kg
+        code_piece_kg[edition_codes] = piece_kg
     return ProductTable(
         code=code,
         number=number,
@@ -131,6 +132,7 @@ def build_products(reference_frames: Mapping[str, pl.DataFrame], draws: Draws, p
         level=level,
         unit=np.array(units, dtype=np.int64),
         code_unit_value=code_unit_value,
+        code_piece_kg=code_piece_kg,
         heading_of=_parents(codes, position, 4),
         chapter_of=_parents(codes, position, 2),
         total_index=position[TOTAL],
@@ -161,6 +163,20 @@ def _choose_products(
 
     ranked = sorted((rank(code), code) for code in sorted(available, key=place.__getitem__))
     return sorted(code for _, code in ranked[:product_count])
+
+
+def _unit_of(code: str, described: Mapping[str, tuple[object, ...]]) -> int:
+    """Quantity unit of a code: the described one, else kilograms; -1 above six digits."""
+    if len(code) != 6:
+        return -1
+    return int(str(described[code][1])) if code in described else UNIT_KG
+
+
+def _baskets(code: list[str], described: Mapping[str, tuple[object, ...]], families: pl.DataFrame) -> Ints:
+    """The described basket; an undescribed code is watched when its family controls it, else civilian."""
+    controlled = set(families.filter(pl.col("relation") == "controlled")["product_code"])
+    names = [str(described[c][2]) if c in described else ("watch" if c in controlled else "civilian") for c in code]
+    return np.array([BASKETS.index(name) for name in names], dtype=np.int64)
 
 
 def _override(values: Floats, code: list[str], fixed: Mapping[str, float]) -> Floats:

@@ -13,7 +13,7 @@ import polars as pl
 
 from orchestration.sample.config import WorldConfig
 from orchestration.sample.draws import Draws, Flags, Floats, Ints, Keys, Stream
-from orchestration.sample.evasion import Case, month_number
+from orchestration.sample.evasion import Case, boom_place, month_number
 from orchestration.sample.places import (
     BELARUS_CODE,
     DESTINATION_CODE,
@@ -54,14 +54,16 @@ class ReporterTable:
     breakdown: Ints
     files_bilateral_levels: Flags
     files_world_levels: Flags
+    never_reports: Flags
+    files_years_only: Flags
     is_steady: Flags
     is_hub: Flags
 
 
 def build_reporters(config: WorldConfig, places: PlaceTable, planned: tuple[Case, ...], draws: Draws) -> ReporterTable:
-    """Draw every reporter's traits; switched-off effects give neutral traits."""
+    """Draw every reporter's traits; switched-off effects give neutral traits (calendars: see `files_period`)."""
     on, keys = config.effects, places.keys
-    steady = _steady(places, planned)
+    steady = _steady(places, planned, draws)
 
     def some(stream: Stream, chance: float, switch: bool) -> Flags:
         return _some(draws.uniform(stream, keys), chance) & switch
@@ -72,7 +74,7 @@ def build_reporters(config: WorldConfig, places: PlaceTable, planned: tuple[Case
         return np.where(_some(number, chance), low + (high - low) * np.minimum(number / chance, 1.0), 0.0)
 
     edition = np.where(steady, 0.5, draws.uniform(Stream.EDITION, keys))
-    late = np.where(_some(edition, 0.10), 2, np.where(edition < 0.26, 1, 0)) * on.mixed_editions
+    late = np.where(_some_unsteady(edition, steady, 0.10), 2, np.where(edition < 0.26, 1, 0)) * on.mixed_editions
     return ReporterTable(
         sigma=_sigma(config, keys, draws),
         bias=_bias(config, keys, draws),
@@ -90,10 +92,12 @@ def build_reporters(config: WorldConfig, places: PlaceTable, planned: tuple[Case
         pads_codes=some(Stream.PADDED_CODE, 0.2, on.padded_codes),
         quantity_missing_share=share(Stream.QUANTITY_MISSING, 0.5, 0.01, 0.10) * on.missing_quantities,
         quantity_estimated_share=share(Stream.QUANTITY_STYLE, 0.7, 0.05, 0.35) * on.estimated_quantities,
-        trades_with_itself=some(Stream.SELF_TRADE, 0.12, on.self_trade),
+        trades_with_itself=_some_unsteady(draws.uniform(Stream.SELF_TRADE, keys), steady, 0.2) & on.self_trade,
         breakdown=_breakdown(places, steady, draws) * on.breakdowns,
         files_bilateral_levels=some(Stream.LEVEL_STYLE, 0.15, on.control_totals),
         files_world_levels=some(Stream.LEVEL_STYLE, 0.3, on.control_totals),
+        never_reports=_some_unsteady(draws.uniform(Stream.NEVER_REPORTS, keys), steady, 0.06),
+        files_years_only=draws.below(Stream.ANNUAL_ONLY, keys, 0.10) & ~steady,
         is_steady=steady,
         is_hub=places.is_hub,
     )
@@ -107,20 +111,25 @@ def files_period(
     period: int,
     draws: Draws,
 ) -> Flags:
-    """Which traders file the annual (2017) or monthly (202101) data set of a period."""
+    """Which traders file the annual (2017) or monthly (202101) data set of a period.
+
+    Who is chosen for a partial or rolled-up year does not depend on which of these effects are switched on.
+    """
     year, month = (period, 12) if frequency == "A" else (period // 100, period % 100)
     files = _is_not_silent(config, places, frequency, year, month)
-    unsteady = ~reporters.is_steady
-    partial = _chosen_in_year(Stream.PARTIAL_YEAR, places, unsteady, year, draws) & config.effects.partial_years
-    rolled = _chosen_in_year(Stream.ROLLED_UP_YEAR, places, unsteady & ~partial, year, draws)
-    rolled = rolled & config.effects.rolled_up_years
+    eligible = ~reporters.is_steady & ~reporters.never_reports & ~reporters.files_years_only
+    chosen_partial = _chosen_in_year(Stream.PARTIAL_YEAR, places, eligible, year, draws)
+    chosen_rolled = _chosen_in_year(Stream.ROLLED_UP_YEAR, places, eligible & ~chosen_partial, year, draws)
+    partial = chosen_partial & config.effects.partial_years
+    rolled = chosen_rolled & config.effects.rolled_up_years
     has_months = year >= config.monthly_start_year
     if frequency == "A":
         absent = (partial | rolled) & has_months
     else:
         last = 3 + np.floor(7 * draws.uniform(Stream.PARTIAL_YEAR, places.keys, year + 10_000))
         absent = partial & (month > last)
-    gaps = _gaps(config, reporters, places, frequency, year, month, draws) & unsteady & ~partial & ~rolled
+    gaps = _gaps(config, reporters, places, frequency, year, month, draws)
+    gaps &= ~reporters.is_steady & ~chosen_partial & ~chosen_rolled
     return files & ~absent & ~(gaps & config.effects.non_reporting)
 
 
@@ -163,17 +172,23 @@ def _some(number: Floats, chance: float) -> Flags:
     return flags
 
 
+def _some_unsteady(number: Floats, steady: Flags, chance: float) -> Flags:
+    """`_some` of the reporters that stand on no planned route and are not large."""
+    flags: Flags = _some(np.where(steady, 1.0, number), chance) & ~steady
+    return flags
+
+
 def _quarter(uniform: Floats) -> Ints:
     return np.floor(4 * uniform).astype(np.int64)
 
 
 def _sigma(config: WorldConfig, keys: Keys, draws: Draws) -> Floats:
-    """Standard deviation of log errors: both roles related; one reporter in six is bad in one role only."""
+    """Standard deviation of log errors: both roles related; about one reporter in six is bad in one role only."""
     exporter = draws.normal(Stream.SIGMA_EXPORTER, keys)
     importer = 0.4 * exporter + 0.92 * draws.normal(Stream.SIGMA_IMPORTER, keys)
     sigma = 0.11 * np.exp(0.85 * np.stack([exporter, importer]))
     one_role = draws.uniform(Stream.ONE_ROLE, keys)
-    bad = np.stack([one_role < 0.08, (one_role >= 0.08) & (one_role < 0.16)])
+    bad = np.stack([_some(one_role, 0.08), _some(1.0 - one_role, 0.08)])
     if config.effects.one_role_reporters:
         sigma = np.where(bad, np.maximum(3.5 * sigma, 0.4), sigma)
     clipped: Floats = np.clip(sigma, *SIGMA_RANGE) * config.noise_scale
@@ -186,13 +201,15 @@ def _bias(config: WorldConfig, keys: Keys, draws: Draws) -> Floats:
     return scaled
 
 
-def _steady(places: PlaceTable, planned: tuple[Case, ...]) -> Flags:
-    """Places that always file, on time and in the newest edition: the large ones and those on planned routes.
+def _steady(places: PlaceTable, planned: tuple[Case, ...], draws: Draws) -> Flags:
+    """Places that always file, on time and in the newest edition: the large ones, those on planned routes, and
+    their innocent look-alike.
 
     A passage through a country that does not report could not be found by anybody.
     """
     code = places.code[: places.trader_count]
     on_route = {i for case in planned for i in (case.origin, case.transit, case.second_transit)}
+    on_route.add(boom_place(places, draws))
     named = np.isin(code, [DESTINATION_CODE, BELARUS_CODE])
     steady: Flags = named | (places.mass >= STEADY_MASS) | np.isin(np.arange(code.size), sorted(on_route))
     return steady
@@ -247,12 +264,11 @@ def _gaps(
 ) -> Flags:
     """Never reporting, annual only, a missing year or month, and not yet reported at the end of the span."""
     keys = places.keys
-    missing = _some(np.where(reporters.is_steady, 1.0, draws.uniform(Stream.NEVER_REPORTS, keys)), 0.06)
     lateness = draws.uniform(Stream.LATE, keys)
     if frequency == "A":
-        missing |= draws.below(Stream.YEAR_GAP, keys, 0.02, year)
+        missing = reporters.never_reports | draws.below(Stream.YEAR_GAP, keys, 0.02, year)
         return missing | ((year == config.end_year) & (lateness < 0.15))
-    missing |= draws.below(Stream.ANNUAL_ONLY, keys, 0.10)
+    missing = reporters.never_reports | reporters.files_years_only
     missing |= draws.below(Stream.MONTH_GAP, keys, 0.01, year * 100 + month)
     months_to_end = 12 - month if year == config.end_year else 99
     return missing | (lateness < 0.3 - 0.1 * months_to_end)

@@ -166,7 +166,8 @@ def _partners(context: PeriodContext, rows: Ints, role: int) -> Ints:
         & (cells.case[rows] < 0)
         & context.draws.below(Stream.ORIGIN_CELL, key, 0.3)
     )
-    large = np.flatnonzero(context.places.mass >= 1_000.0)
+    maker = ~context.places.is_transit | context.places.is_producer
+    large = np.flatnonzero((context.places.mass >= 1_000.0) & maker)
     origin = large[np.floor(large.size * context.draws.uniform(Stream.ORIGIN_REPORTER, key, 1)).astype(np.int64)]
     return np.where(looks_through & (origin != importer), origin, partner)
 

@@ -134,14 +134,20 @@ def _broken_down(context: PeriodContext, bilateral: pl.DataFrame) -> list[pl.Dat
 def _split(context: PeriodContext, rows: pl.DataFrame, column: str, values: tuple[int, ...]) -> pl.DataFrame:
     """Each row cut into up to as many as there are values; the last takes what the others leave."""
     key = _keys(context, rows)
-    left, parts = rows, []
+    left = rows.select(AMOUNTS).to_numpy()
+    pieces = []
     for value in values[:-1]:
         share = context.draws.uniform(Stream.BREAKDOWN_SHARE, keys_of(key, value), context.period)
-        piece = _scaled(left, np.where(share < 0.3, 0.0, share))
-        left = _less(left, piece)
-        parts.append(piece.with_columns(pl.lit(value, dtype=pl.Int32).alias(column)))
-    parts.append(left.with_columns(pl.lit(values[-1], dtype=pl.Int32).alias(column)))
-    return pl.concat(parts).filter(pl.col("usd") > 0)
+        piece = np.floor(left * np.where(share < 0.3, 0.0, share)[:, None]).astype(np.int64)
+        left = left - piece
+        pieces.append(piece)
+    amounts = np.concatenate([*pieces, left])
+    kept = np.flatnonzero(amounts[:, AMOUNTS.index("usd")] > 0)
+    value_of, row_of = np.divmod(kept, max(rows.height, 1))
+    return rows.drop(AMOUNTS)[row_of].with_columns(
+        *(pl.Series(name, amounts[kept, position]) for position, name in enumerate(AMOUNTS)),
+        pl.Series(column, np.array(values, dtype=np.int32)[value_of]),
+    )
 
 
 def _by_second_partner(context: PeriodContext, rows: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 from orchestration.sample.cells import Cells
 from orchestration.sample.config import Effects
 from orchestration.sample.draws import Draws, Flags, Floats, Stream, keys_of
-from orchestration.sample.evasion import Case, Legs, leg_values, month_number
+from orchestration.sample.evasion import Case, Legs, boom_place, leg_values, month_number
 from orchestration.sample.places import PlaceTable
 from orchestration.sample.products import WATCH, ProductTable
 
@@ -22,7 +22,6 @@ EMBARGO_MONTH = month_number(2022, 3)
 EMBARGO_LOG = -2.8  # about 6 % of coalition exports of watched goods to the destination remains
 BOOM_MONTH = month_number(2022, 5)
 BOOM_LOG = 0.45
-BOOM_MAX_MASS = 200.0
 TROUGH_MONTHS = range(month_number(2020, 4), month_number(2020, 10))
 TROUGH_LOG = -0.18
 _GROWTH_ORIGIN = month_number(2020, 7)
@@ -53,7 +52,6 @@ def build_ground(
     cells: Cells,
     places: PlaceTable,
     products: ProductTable,
-    planned: tuple[Case, ...],
     active: tuple[Case, ...],
     legs: Legs,
     draws: Draws,
@@ -62,7 +60,7 @@ def build_ground(
     honest = slice(0, cells.honest_count)
     exporter, importer, product = cells.exporter[honest], cells.importer[honest], cells.product[honest]
     embargoed = places.is_coalition[exporter] & places.is_destination[importer] & (products.basket[product] == WATCH)
-    boom = boom_place(places, planned, draws)
+    boom = boom_place(places, draws)
     return Ground(
         is_embargoed=embargoed & effects.embargo,
         is_booming=((exporter == boom) | (importer == boom)) & effects.innocent_boom,
@@ -70,14 +68,6 @@ def build_ground(
         cases=active,
         legs=legs,
     )
-
-
-def boom_place(places: PlaceTable, planned: tuple[Case, ...], draws: Draws) -> int:
-    """The transit candidate that grows innocently: one that no planned passage uses; -1 when none is left."""
-    used = {case.transit for case in planned} | {case.second_transit for case in planned}
-    fit = places.is_transit & ~places.is_hub & (places.mass < BOOM_MAX_MASS)
-    order = draws.order(Stream.BOOM_PLACE, places.keys)
-    return next((int(index) for index in order if fit[index] and int(index) not in used), -1)
 
 
 def month_values(cells: Cells, ground: Ground, month: int, draws: Draws) -> Floats:

@@ -89,7 +89,7 @@ def build_world(config: WorldConfig, reference_frames: Mapping[str, pl.DataFrame
         products=products,
         reporters=reporting_habits.build_reporters(config, places, planned, draws),
         cells=cells,
-        ground=build_ground(config.effects, cells, places, products, planned, active, legs, draws),
+        ground=build_ground(config.effects, cells, places, products, active, legs, draws),
         cases=active,
         valuation=reference_frames["valuation_by_reporter_year"],
         draws=draws,
@@ -100,7 +100,7 @@ def world_truth(config: WorldConfig, reference_frames: Mapping[str, pl.DataFrame
     """Truth tables that last over the periods: planted_case, reporter_error, cif_margin."""
     world = build_world(config, reference_frames)
     return {
-        "planted_case": case_table(world.cases, world.places, world.products, world.draws),
+        "planted_case": case_table(config, world.cases, world.places, world.products, world.draws),
         "reporter_error": reporting_habits.error_table(world.reporters, world.places),
         "cif_margin": margin_table(world.cells, world.places, world.products, config.effects),
     }
