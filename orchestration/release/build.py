@@ -1,0 +1,83 @@
+"""The whole content of a release folder, written where no reader looks.
+
+Belongs here: stamping the release id on the audited export and writing every form of it. Does not belong here:
+deciding whether it may be published (`refusals`) and showing it to readers (`publish`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from orchestration.release.audit_record import AuditRecord, published_checks, published_form
+from orchestration.release.changes import Side, describe_changes
+from orchestration.release.checksums import write_checksums
+from orchestration.release.database import write_database
+from orchestration.release.engine import copy_to_parquet, name, scan, session, text
+from orchestration.release.files import json_text, seal, write_text
+from orchestration.release.manifest import MANIFEST, field_type, is_for_spreadsheets, make_manifest
+from orchestration.release.tables import RELEASE_ID, Table
+
+DATABASE = "warehouse.duckdb"
+AUDIT = "audit.json"
+CHANGES = "CHANGES.md"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What goes into a release: its tables, where the export of each stands, the audit, the release before it."""
+
+    release_id: str
+    tables: Sequence[Table]
+    exported: Mapping[str, Path]
+    record: AuditRecord
+    previous: Path | None
+
+
+def build_release(folder: Path, content: Content) -> None:
+    """Write a release folder, read-only and on disk; whatever stood there before is removed.
+
+    Everything but warehouse.duckdb and the line of its hash is byte for byte the same for the same content.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch = folder.parent
+    for part in ("parquet", "csv"):
+        (folder / part).mkdir(parents=True)
+    with session(scratch) as con:
+        for table in content.tables:
+            _stamp(con, content, table, folder)
+    write_database(folder / DATABASE, content.tables, folder / "parquet", scratch)
+    write_text(folder / AUDIT, published_form(content.record, content.release_id))
+    manifest = make_manifest(folder, content.tables, content.release_id, content.record)
+    write_text(folder / MANIFEST, json_text(manifest))
+    write_text(folder / CHANGES, _changes(folder, content, scratch))
+    write_checksums(folder)
+    seal(folder)
+
+
+def _stamp(con: duckdb.DuckDBPyConnection, content: Content, table: Table, folder: Path) -> None:
+    path = folder / "parquet" / f"{table.name}.parquet"
+    stamped = f"select *, {text(content.release_id)} as {RELEASE_ID} from {scan(content.exported[table.name])}"
+    copy_to_parquet(con, stamped, path)
+    if is_for_spreadsheets(table):
+        _write_csv(con, table, path, folder / "csv" / f"{table.name}.csv")
+
+
+def _write_csv(con: duckdb.DuckDBPyConnection, table: Table, parquet: Path, path: Path) -> None:
+    """Text is quoted, so that codes keep their zeros and an empty text is told from NULL (nothing at all)."""
+    texts = ", ".join(name(c.name) for c in table.published_columns if field_type(c) == "string")
+    con.execute(
+        f"copy (from {scan(parquet)}) to {text(path)} "
+        f"(format csv, header true, delimiter ',', quote '\"', escape '\"', nullstr '', force_quote ({texts}))"
+    )
+
+
+def _changes(folder: Path, content: Content, scratch: Path) -> str:
+    old = content.previous
+    before = Side(old.name, old / "parquet", published_checks(old / AUDIT)) if old is not None else None
+    after = Side(content.release_id, folder / "parquet", content.record.checks)
+    return describe_changes(after, before, content.record.source, scratch)
