@@ -1,3 +1,9 @@
+with controls as (
+
+    select * from {{ ref('controls') }}
+
+)
+
 select
     list_code,
     product_code,
@@ -5,9 +11,10 @@ select
     hs_revision,
     family_code,
     jurisdiction,
+    jurisdiction <> 'none' as is_control,
     cast(valid_from as date) as valid_from,
     cast(valid_to as date) as valid_to,
     confidence as date_confidence,
     source as fact_source,
     {{ run_columns() }}
-from {{ ref('controls') }}
+from controls

@@ -1,8 +1,16 @@
 with periods as (
 
-    select distinct frequency, period, period_start from {{ ref('stg_comtrade__declarations') }}
+    select
+        frequency,
+        period,
+        period_start
+    from {{ ref('stg_comtrade__declarations') }}
     union
-    select distinct frequency, period, period_start from {{ ref('stg_reconciled__mirror_flows') }}
+    select
+        frequency,
+        period,
+        period_start
+    from {{ ref('stg_reconciled__mirror_flows') }}
 
 )
 
@@ -11,8 +19,9 @@ select
     frequency,
     period,
     period_start,
-    {{ years_of('period_start') }} as calendar_year,
-    case when frequency = 'M' then {{ months_of('period_start') }} end as calendar_month,
+    {{ last_day_of_period('frequency', 'period_start') }} as period_end,
+    {{ year_of('period_start') }} as calendar_year,
+    case when frequency = 'M' then {{ month_of('period_start') }} end as calendar_month,
     {{ run_columns() }}
 from periods
 where period_start is not null

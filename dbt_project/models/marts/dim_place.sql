@@ -1,3 +1,9 @@
+with places as (
+
+    select * from {{ ref('places') }}
+
+)
+
 select
     place_code,
     iso3 as place_iso3,
@@ -13,4 +19,4 @@ select
     cast(is_landlocked as boolean) as is_landlocked,
     source as fact_source,
     {{ run_columns() }}
-from {{ ref('places') }}
+from places

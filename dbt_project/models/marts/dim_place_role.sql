@@ -1,3 +1,9 @@
+with place_roles as (
+
+    select * from {{ ref('place_roles') }}
+
+)
+
 select
     place_code,
     role as place_role,
@@ -5,4 +11,4 @@ select
     cast(valid_to as date) as valid_to,
     source as fact_source,
     {{ run_columns() }}
-from {{ ref('place_roles') }}
+from place_roles

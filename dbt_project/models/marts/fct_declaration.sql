@@ -1,3 +1,4 @@
+-- A monthly row can stand in two pairs: that of its month, and that of the year it was rolled up into.
 with declarations as (
 
     select * from {{ ref('stg_comtrade__declarations') }}
@@ -6,14 +7,20 @@ with declarations as (
 
 own_period as (
 
-    select declaration_id, mirror_flow_id from {{ ref('stg_reconciled__sources') }}
+    select
+        declaration_id,
+        mirror_flow_id
+    from {{ ref('stg_reconciled__sources') }}
     where not is_rolled_up
 
 ),
 
 rolled_up as (
 
-    select declaration_id, mirror_flow_id as annual_mirror_flow_id from {{ ref('stg_reconciled__sources') }}
+    select
+        declaration_id,
+        mirror_flow_id as annual_mirror_flow_id
+    from {{ ref('stg_reconciled__sources') }}
     where is_rolled_up
 
 )

@@ -1,10 +1,10 @@
-{{ config(tags=["audit"]) }}
+{{ config(tags=['audit']) }}
 
 select
     suite,
     check_name,
     severity,
-    passed as is_passed,
+    is_passed,
     figure,
     threshold,
     threshold_text,

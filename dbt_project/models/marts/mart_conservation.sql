@@ -1,15 +1,33 @@
+-- An account that holds nothing holds 0 USD, and a row without a value adds none. A row whose period, reporter or flow
+-- was not understood is counted as unknown.
+with declarations as (
+
+    select
+        coalesce(frequency, 'unknown') as frequency,
+        coalesce(period, 'unknown') as period,
+        period_start,
+        coalesce(reporter_code, 'unknown') as reporter_code,
+        coalesce(flow_code, 'unknown') as flow_code,
+        valuation_filed,
+        account,
+        value_usd
+    from {{ ref('stg_comtrade__declarations') }}
+
+)
+
 select
     frequency,
     period,
-    period_start,
-    coalesce(reporter_code, 'unknown') as reporter_code,
-    coalesce(flow_code, 'unknown') as flow_code,
+    min(period_start) as period_start,
+    reporter_code,
+    flow_code,
     cast(count(*) as bigint) as declaration_count,
-    cast(sum(coalesce(value_usd, 0)) as double) as declared_usd,
-    cast(coalesce(sum(value_usd) filter (where account = 'pair'), 0) as double) as pair_usd,
-    cast(coalesce(sum(value_usd) filter (where account = 'total'), 0) as double) as total_usd,
-    cast(coalesce(sum(value_usd) filter (where account = 'special'), 0) as double) as special_usd,
-    cast(coalesce(sum(value_usd) filter (where account = 'quarantine'), 0) as double) as quarantine_usd,
+    case when min(valuation_filed) = max(valuation_filed) then min(valuation_filed) else 'mixed' end as valuation_filed,
+    coalesce({{ exact_sum('value_usd') }}, 0) as declared_usd,
+    coalesce({{ exact_sum('value_usd', "account = 'pair'") }}, 0) as pair_usd,
+    coalesce({{ exact_sum('value_usd', "account = 'total'") }}, 0) as total_usd,
+    coalesce({{ exact_sum('value_usd', "account = 'special'") }}, 0) as special_usd,
+    coalesce({{ exact_sum('value_usd', "account = 'quarantine'") }}, 0) as quarantine_usd,
     {{ run_columns() }}
-from {{ ref('stg_comtrade__declarations') }}
-group by frequency, period, period_start, coalesce(reporter_code, 'unknown'), coalesce(flow_code, 'unknown')
+from declarations
+group by frequency, period, reporter_code, flow_code

@@ -1,16 +1,64 @@
-with hubs as (
+-- What could explain a gap innocently stands beside it. Timing: a gap of the opposite sign in the period before or after
+-- takes back at least half of this one, as goods under way at the turn of a period do.
+with flows as (
 
-    select distinct place_code from {{ ref('place_roles') }}
+    select * from {{ ref('stg_reconciled__mirror_flows') }}
+
+),
+
+hubs as (
+
+    select distinct place_code
+    from {{ ref('place_roles') }}
     where role = 'reexport_hub'
 
 ),
 
 watched as (
 
-    select product_code from {{ ref('controls') }}
-    union
-    select product_code from {{ ref('product_families') }}
-    where relation in ('controlled', 'predecessor')
+    select product_code from {{ ref('int_watched_products') }}
+
+),
+
+numbered as (
+
+    select
+        mirror_flow_id,
+        frequency,
+        exporter_code,
+        importer_code,
+        product_code,
+        gap_fob_usd,
+        {{ year_of('period_start') }} * case when frequency = 'M' then 12 else 1 end
+        + case when frequency = 'M' then {{ month_of('period_start') }} else 0 end as period_number
+    from flows
+    where gap_fob_usd is not null
+
+),
+
+neighbours as (
+
+    select
+        mirror_flow_id,
+        gap_fob_usd,
+        case when lag(period_number) over flow = period_number - 1 then lag(gap_fob_usd) over flow end as gap_before_usd,
+        case when lead(period_number) over flow = period_number + 1 then lead(gap_fob_usd) over flow end as gap_after_usd
+    from numbered
+    window
+        flow as (
+            partition by frequency, exporter_code, importer_code, product_code
+            order by period_number asc nulls last
+        )
+
+),
+
+timing as (
+
+    select
+        mirror_flow_id,
+        coalesce(abs(gap_fob_usd + gap_before_usd) <= abs(gap_fob_usd) / 2, false)
+        or coalesce(abs(gap_fob_usd + gap_after_usd) <= abs(gap_fob_usd) / 2, false) as is_timing_plausible
+    from neighbours
 
 )
 
@@ -26,11 +74,6 @@ select
     flows.product_code,
     flows.product_level,
     flows.chapter_code,
-    flows.reexport_share_ratio,
-    flows.is_edition_mismatch,
-    flows.is_rolled_up,
-    flows.is_intra_eaeu,
-    flows.is_confidential,
     flows.exporter_fob_usd,
     flows.importer_fob_usd,
     flows.cif_source,
@@ -42,11 +85,18 @@ select
     flows.p_value,
     q_values.q_value,
     q_values.tested_flow_count,
-    exporter_hubs.place_code is not null or importer_hubs.place_code is not null as is_reexport_hub,
     watched.product_code is not null as is_watched_product,
+    exporter_hubs.place_code is not null or importer_hubs.place_code is not null as is_reexport_hub,
+    timing.is_timing_plausible,
+    flows.is_edition_mismatch,
+    flows.is_rolled_up,
+    flows.is_intra_eaeu,
+    flows.is_confidential,
+    flows.reexport_share_ratio,
     {{ run_columns() }}
-from {{ ref('stg_reconciled__mirror_flows') }} as flows
+from flows
 inner join {{ ref('int_mirror_flow_q_values') }} as q_values on flows.mirror_flow_id = q_values.mirror_flow_id
+inner join timing on flows.mirror_flow_id = timing.mirror_flow_id
 left join hubs as exporter_hubs on flows.exporter_code = exporter_hubs.place_code
 left join hubs as importer_hubs on flows.importer_code = importer_hubs.place_code
 left join watched on flows.product_code = watched.product_code

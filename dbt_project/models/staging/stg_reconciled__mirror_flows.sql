@@ -1,7 +1,83 @@
 with source as (
 
-    select * from {{ source("reconciled", "mirror_flows") }}
+    select * from {{ source('reconciled', 'mirror_flows') }}
+
+),
+
+renamed as (
+
+    select
+        mirror_flow_id,
+        frequency,
+        period,
+        period_start,
+        exporter_code,
+        exporter_iso3,
+        importer_code,
+        importer_iso3,
+        product_code,
+        product_level,
+        chapter_code,
+        status,
+        exporter_value_usd,
+        exporter_valuation,
+        exporter_hs_revision,
+        exporter_quantity,
+        exporter_quantity_unit_code,
+        exporter_net_weight_kg,
+        exporter_is_weight_estimated,
+        exporter_declaration_count,
+        exporter_declaration_id,
+        importer_value_usd,
+        importer_valuation,
+        importer_hs_revision,
+        importer_quantity,
+        importer_quantity_unit_code,
+        importer_net_weight_kg,
+        importer_is_weight_estimated,
+        importer_declaration_count,
+        importer_declaration_id,
+        importer_cif_value_usd,
+        importer_fob_value_usd,
+        reexport_usd,
+        reexport_share_ratio,
+        domestic_export_usd,
+        hs_revision,
+        is_edition_mismatch,
+        hs_ambiguity_ratio,
+        is_rolled_up,
+        is_intra_eaeu,
+        is_left_out,
+        is_confidential,
+        exporter_fob_usd,
+        importer_fob_usd,
+        cif_rate_ratio,
+        cif_source,
+        cif_rate_se_log,
+        gap_fob_usd,
+        gap_log_ratio,
+        gap_share_ratio,
+        reconciled_fob_usd,
+        reconciled_fob_usd_p05,
+        reconciled_fob_usd_p25,
+        reconciled_fob_usd_p75,
+        reconciled_fob_usd_p95,
+        sd_log,
+        exporter_weight_ratio,
+        importer_weight_ratio,
+        exporter_bias_log,
+        importer_bias_log,
+        chapter_effect_log,
+        exporter_sigma_log,
+        importer_sigma_log,
+        z_score,
+        p_value,
+        nes_reallocated_fob_usd,
+        reconciled_net_weight_kg,
+        method_name,
+        method_version
+    from source
 
 )
 
-select * from source
+select * from renamed

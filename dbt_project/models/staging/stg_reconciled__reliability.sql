@@ -1,7 +1,28 @@
 with source as (
 
-    select * from {{ source("reconciled", "reliability") }}
+    select * from {{ source('reconciled', 'reliability') }}
+
+),
+
+renamed as (
+
+    select
+        window_start_year,
+        window_end_year,
+        frequency,
+        reporter_code,
+        reporter_iso3,
+        role,
+        bias_log,
+        bias_se_log,
+        sigma_log,
+        sigma_se_log,
+        pair_count,
+        is_shrunk,
+        method_name,
+        method_version
+    from source
 
 )
 
-select * from source
+select * from renamed

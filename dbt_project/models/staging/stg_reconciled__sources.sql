@@ -1,7 +1,18 @@
 with source as (
 
-    select * from {{ source("reconciled", "sources") }}
+    select * from {{ source('reconciled', 'sources') }}
+
+),
+
+renamed as (
+
+    select
+        declaration_id,
+        mirror_flow_id,
+        side,
+        is_rolled_up
+    from source
 
 )
 
-select * from source
+select * from renamed
