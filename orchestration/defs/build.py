@@ -5,7 +5,6 @@ Belongs here: assembling. Does not belong here: definitions of single assets.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -21,9 +20,6 @@ from orchestration.defs.schedules import make_schedule
 from orchestration.defs.sensors import make_sensors
 from orchestration.pipeline.dbt import ensure_manifest
 from orchestration.settings import Settings
-
-# Backfill policies and pools are beta in this pinned version; the pin is what makes their use safe.
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
 def build_definitions(settings: Settings | None = None, manifest: Path | None = None) -> dg.Definitions:

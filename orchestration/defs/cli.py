@@ -6,6 +6,7 @@ Belongs here: starting things and saying what happened and what to do next. Does
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -28,9 +29,7 @@ FIRST_QUERY = "queries/01_largest_anomalous_gaps.sql"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status: 0 well, 1 refused or failed, 2 unusable input or settings."""
-    logging.basicConfig(level=logging.INFO, format="       %(message)s", stream=sys.stdout, force=True)
-    for chatty in ("dagster", "great_expectations", "py.warnings", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    _speak()
     given = _parser().parse_args(arguments)
     try:
         settings = Settings()
@@ -46,6 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PlanError, ReferenceError, ReleaseError) as error:
         print(f"Nothing was done: {error}")
         return UNUSABLE
+
+
+def _speak() -> None:
+    """The warehouse's own messages go to the terminal; those of the libraries stay in the orchestrator's log."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("       %(message)s"))
+    own = logging.getLogger("mirror_warehouse")
+    own.handlers, own.propagate = [handler], False
+    own.setLevel(logging.INFO)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,24 +110,21 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
         sync_periods(instance, plan.period_keys)
         from orchestration.definitions import defs
 
-        outcome = defs.resolve_job_def("refresh").execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            run_config={"loggers": {"progress": {}}},
-            tags={
-                **range_tags(plan.period_keys),
-                "mirror/run_id": plan.run_id,
-                IN_PROCESS_TAG: "command line",
-            },
-        )
+        tags = {**range_tags(plan.period_keys), "mirror/run_id": plan.run_id, IN_PROCESS_TAG: "command line"}
+        said = paths.run(plan.run_id) / "said.txt"
+        said.parent.mkdir(parents=True, exist_ok=True)
+        with said.open("w", encoding="utf-8") as handle, contextlib.redirect_stdout(handle):
+            outcome = defs.resolve_job_def("refresh").execute_in_process(
+                instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}, tags=tags
+            )
         if not outcome.success:
-            _say_failure(outcome, paths)
+            _say_failure(outcome, said)
             return REFUSED
     _say_release(published_release(paths), settings)
     return 0
 
 
-def _say_failure(outcome: object, paths: DataPaths) -> None:
+def _say_failure(outcome: object, said: Path) -> None:
     import dagster as dg
 
     assert isinstance(outcome, dg.ExecuteInProcessResult)
@@ -132,7 +137,7 @@ def _say_failure(outcome: object, paths: DataPaths) -> None:
             data = event.step_failure_data
             cause = data.error.cause or data.error if data.error else None
             print(f"\n  Step {event.step_key} failed:\n    {cause.message.strip() if cause else 'no reason given'}")
-    print(f"\nThe whole log: make dev, run {outcome.run_id}. Kept figures: {paths.runs}")
+    print(f"\nThe whole log: make dev, run {outcome.run_id}. What the tools printed: {_shown(said)}")
 
 
 def _say_release(release: PublishedRelease, settings: Settings) -> None:

@@ -5,8 +5,6 @@ checked and where the bounds stand (`expectations`). A check of severity `error`
 same run; publication reads the stored audit record besides, because blocking ends with the run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -3,8 +3,6 @@
 Belongs here: turning stage summaries into metadata. Does not belong here: computing them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import dagster as dg

@@ -4,8 +4,6 @@ Belongs here: turning the orchestrator's events into lines a person reads. Does 
 summary at the end (`cli`).
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 import time
@@ -21,7 +19,8 @@ class ProgressHandler(logging.Handler):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(logging.DEBUG)
-        self._stream = stream if stream is not None else sys.stdout
+        # Not sys.stdout: the command line keeps what tools print there apart from what it says itself.
+        self._stream = stream or sys.__stdout__ or sys.stdout
         self._began: dict[str, float] = {}
         self._count = 0
 

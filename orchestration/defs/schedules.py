@@ -4,8 +4,6 @@ Belongs here: when a refresh starts by the clock, and that it does not start on 
 the work.
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.defs.jobs import refresh

@@ -3,8 +3,6 @@
 Belongs here: looking and telling. Does not belong here: the work.
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.defs.jobs import refresh

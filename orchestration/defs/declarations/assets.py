@@ -3,8 +3,6 @@
 Does not belong here: formats and rules (`orchestration.comtrade`), or the loop over files (`orchestration.pipeline`).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.defs.gates import suite_checks

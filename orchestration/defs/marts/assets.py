@@ -3,8 +3,6 @@
 Belongs here: running dbt on a selection. Does not belong here: SQL, tests (`dbt_project`).
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

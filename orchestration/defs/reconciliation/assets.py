@@ -3,8 +3,6 @@
 Does not belong here: formulas (`orchestration.reconcile`) or the loop over periods (`orchestration.pipeline`).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.defs.declarations.assets import CONTRACTED

@@ -4,8 +4,6 @@ Belongs here: the order export, audit, publish, and what each step tells. Does n
 written or refused (`orchestration.release`), or what is checked (`expectations`).
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
