@@ -5,14 +5,12 @@ Belongs here: one resource, replaceable in tests. Does not belong here: work.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import dagster as dg
 from pydantic import PrivateAttr
 
 from orchestration.notify import Notifier, make_notifier
 from orchestration.pipeline.paths import DataPaths
-from orchestration.pipeline.plan import input_fingerprint, run_id_of
+from orchestration.pipeline.plan import PlanError, RunPlan, input_fingerprint, make_plan
 from orchestration.reference import Reference, load_reference
 from orchestration.settings import Settings
 
@@ -26,6 +24,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Settings of this deployment and what follows from them."""
 
     _settings: Settings | None = PrivateAttr(default=None)
+    _plan: RunPlan | None = PrivateAttr(default=None)
+    _reference: Reference | None = PrivateAttr(default=None)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Warehouse:
@@ -51,15 +51,29 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Where failures and refusals are told."""
         return make_notifier(self.settings)
 
-    @cached_property
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Each run (and each tick) plans anew; within it the plan stays what it was at the start."""
+        del context
+        self._plan = self._reference = None
+
+    @property
     def reference(self) -> Reference:
         """Reference tables, read once per run."""
-        return load_reference(self.settings.seeds_dir)
+        if self._reference is None:
+            self._reference = load_reference(self.settings.seeds_dir)
+        return self._reference
 
-    def fingerprint(self) -> str:
-        """Fingerprint of the input and code as they are now."""
-        return input_fingerprint(self.settings)
+    @property
+    def plan(self) -> RunPlan:
+        """What this run does: id, input, periods; made at its first step and kept to its last."""
+        if self._plan is None:
+            self._plan = make_plan(self.settings)
+        return self._plan
 
-    def run_id(self) -> str:
-        """Id of the run on the present input."""
-        return run_id_of(self.fingerprint())
+    def require_unchanged_input(self) -> None:
+        """Raise PlanError when input, tables or code are no longer those the run was planned on."""
+        if input_fingerprint(self.settings) != self.plan.input_fingerprint:
+            raise PlanError(
+                "declarations, reference tables or code changed while the run was at work; it would publish "
+                "a mixture under the name of the old input; start the run again"
+            )

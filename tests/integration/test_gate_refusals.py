@@ -1,7 +1,7 @@
 """A failed gate leaves the release byte for byte as it was and says what is wrong, why it matters, how to mend it.
 
-One test per kind of gate, each end to end: a result of a stage is spoiled where it lies, the whole job runs on it, and the
-published release of before is compared. A spoiled result is not computed again, because its stamp names the same input.
+One test per kind of gate, each end to end: a result of a stage is spoiled where it lies, the whole job runs on it, and
+the published release of before is compared. A spoiled result is not computed again: its stamp names the same input.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from orchestration.defs.metadata import period_metadata
 from orchestration.defs.partitions import PERIODS
 from orchestration.defs.resources import CPU_POOL, OWNERS, Warehouse
 from orchestration.pipeline.declarations import contract_periods, deliveries_of_run, land
-from orchestration.pipeline.plan import code_fingerprint, make_plan
+from orchestration.pipeline.plan import code_fingerprint
 from orchestration.pipeline.storage import combine
 from orchestration.reference import reference_fingerprint
 
@@ -23,7 +23,8 @@ def landed_declarations(warehouse: Warehouse) -> dg.MaterializeResult:
     """Filed rows as they came: immutable Parquet, one file per reporter, frequency, period, classification and
     data-set version, with a ledger. Files that cannot be read are refused one by one with their reason.
     """
-    summary = land(warehouse.settings, warehouse.paths, warehouse.reference, warehouse.fingerprint())
+    warehouse.require_unchanged_input()
+    summary = land(warehouse.settings, warehouse.paths, warehouse.reference, warehouse.plan.input_fingerprint)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": summary.row_count,
@@ -49,13 +50,14 @@ def contracted_declarations(context: dg.AssetExecutionContext, warehouse: Wareho
     """Declarations after the source contract: one row per filed row with its account (pair, total, special or
     quarantine), control totals with coverage, reporter coverage, and revisions between deliveries.
     """
+    warehouse.require_unchanged_input()
     settings, paths = warehouse.settings, warehouse.paths
     code = combine(reference_fingerprint(settings.seeds_dir), code_fingerprint())
     summaries = contract_periods(
         paths,
         deliveries_of_run(settings, paths),
         context.partition_keys,
-        make_plan(settings).period_keys,
+        warehouse.plan.period_keys,
         warehouse.reference,
         code,
     )

@@ -45,7 +45,7 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
         pool=WRITER_POOL,
     )
     def _marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse) -> Iterator[Any]:
-        staging = warehouse.paths.staging_db(warehouse.run_id())
+        staging = warehouse.paths.staging_db(warehouse.plan.run_id)
         staging.parent.mkdir(parents=True, exist_ok=True)
         # A staging file of a killed run is never continued: its content is not known.
         for leftover in (staging, staging.with_name(staging.name + ".wal")):
@@ -72,7 +72,7 @@ def audit_assets(manifest: Path) -> dg.AssetsDefinition:
 
 
 def _run(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse, step: str) -> Iterator[Any]:
-    settings, run_id = warehouse.settings, warehouse.run_id()
+    settings, run_id = warehouse.settings, warehouse.plan.run_id
     os.environ.update(dbt_environment(warehouse.paths, run_id, METHOD_VERSION, settings.dbt_threads))
     target = warehouse.paths.run(run_id) / "dbt" / step
     shutil.rmtree(target, ignore_errors=True)

@@ -10,7 +10,7 @@ from orchestration.defs.gates import suite_checks
 from orchestration.defs.metadata import period_metadata
 from orchestration.defs.partitions import PERIODS
 from orchestration.defs.resources import CPU_POOL, OWNERS, Warehouse
-from orchestration.pipeline.plan import code_fingerprint, make_plan
+from orchestration.pipeline.plan import code_fingerprint
 from orchestration.pipeline.reconciliation import fit_parameters, pair_periods, reconcile_periods
 from orchestration.pipeline.storage import combine
 from orchestration.reference import reference_fingerprint
@@ -40,7 +40,7 @@ def mirror_pairs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.
     """Both declarations of every flow side by side, with the status that tells nonreporting from silent. A year
     also takes the months of reporters that filed all twelve but no annual set.
     """
-    keys = make_plan(warehouse.settings).period_keys
+    keys = warehouse.plan.period_keys
     summaries = pair_periods(warehouse.paths, context.partition_keys, keys, warehouse.reference, _code(warehouse))
     return dg.MaterializeResult(metadata=period_metadata(context, PAIRS, summaries))
 
@@ -57,7 +57,7 @@ def parameters(warehouse: Warehouse) -> dg.MaterializeResult:
     """The margin between CIF and FOB, and each reporter's bias and error spread as exporter and as importer, fitted
     over all periods without the watched products and the suspect corridors.
     """
-    keys = make_plan(warehouse.settings).period_keys
+    keys = warehouse.plan.period_keys
     counts = fit_parameters(warehouse.paths, keys, warehouse.reference, _code(warehouse))
     return dg.MaterializeResult(metadata={f"{name}_rows": count for name, count in counts.items()})
 

@@ -50,7 +50,7 @@ def staged_marts(manifest: Path) -> dg.AssetsDefinition:
     )
     def _staged(warehouse: Warehouse) -> dg.MaterializeResult:
         """Public tables of this run as Parquet in a fixed row order: what the gate judges and publication takes."""
-        summary = export_run(warehouse.settings, warehouse.paths, warehouse.run_id())
+        summary = export_run(warehouse.settings, warehouse.paths, warehouse.plan.run_id)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(summary.row_counts.values()),
@@ -69,9 +69,9 @@ mart_checks = suite_checks("marts", STAGED, needs_staging=True)
 @dg.asset(key=AUDIT_RESULTS, deps=[STAGED], group_name=GROUP, owners=OWNERS, kinds={"parquet"}, pool=CPU_POOL)
 def audit_results(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Every check of this execution with its figure and verdict, and the record that publication re-reads."""
-    run_id, execution_id = warehouse.run_id(), context.run.run_id
+    run_id, execution_id = warehouse.plan.run_id, context.run.run_id
     results = write_audit_results(warehouse.paths, run_id, execution_id)
-    record_audit(warehouse.settings, warehouse.paths, run_id, execution_id, warehouse.fingerprint())
+    record_audit(warehouse.settings, warehouse.paths, run_id, execution_id, warehouse.plan.input_fingerprint)
     failed = [r for r in results if not r.passed]
     return dg.MaterializeResult(
         metadata={
@@ -94,7 +94,7 @@ def published_release(context: dg.AssetExecutionContext, warehouse: Warehouse) -
     """The release analysts query: written whole beside the published one, then the pointer is swapped. Refused
     unless this very execution left a clean audit record.
     """
-    run_id = warehouse.run_id()
+    run_id = warehouse.plan.run_id
     try:
         release = publish_run(warehouse.settings, warehouse.paths, run_id, context.run.run_id)
     except PublicationRefused as refusal:
