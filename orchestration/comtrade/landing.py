@@ -13,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +27,7 @@ from orchestration.comtrade.ledger import LandedFile, LedgerEntry, is_landed, re
 UNKNOWN = "unknown"
 # Rows whose frequency or period cannot be read land here, so that their value is booked (as quarantine) and not lost.
 UNREADABLE_PERIOD_KEY = "A-0000"
-_FILES_AT_ONCE = 64
+_FILES_AT_ONCE, _WRITERS = 64, 2
 _KEY, _REPORTER, _CLASSIFICATION = "_period_key", "_reporter", "_classification"
 _ALWAYS_WRITTEN = ("delivery_id", "source_line", "source_file", "source_format", "primaryValue")
 
@@ -69,9 +71,9 @@ def land_delivery(delivery: Delivery, landed_dir: Path, ledger_dir: Path) -> Led
         return earlier
     parts = _parts(delivery)
     _remove_misread(earlier, parts, landed_dir)
-    files: list[LandedFile] = []
-    for start in range(0, len(parts), _FILES_AT_ONCE):
-        files += _write_parts(parts[start : start + _FILES_AT_ONCE], landed_dir)
+    batches = [parts[start : start + _FILES_AT_ONCE] for start in range(0, len(parts), _FILES_AT_ONCE)]
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        files = [file for batch in writers.map(partial(_write_parts, landed_dir=landed_dir), batches) for file in batch]
     entry = LedgerEntry(
         delivery_id=delivery.delivery_id,
         source_file=delivery.source_file,

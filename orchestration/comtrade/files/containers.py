@@ -158,14 +158,17 @@ def _cell(value: object) -> str | None:
 
 
 def _delimited_table(text: str) -> RawTable:
-    text = text.lstrip("\ufeff\r\n ")
+    text = text.lstrip()
+    if "\n" not in text:  # Lines may end as on the first Macintosh.
+        text = text.replace("\r", "\n")
     first, _, rest = text.partition("\n")
+    rest = rest.lstrip("\r\n")
     delimiter = max(_DELIMITERS, key=first.count)
     header = [name.strip() for name in _fields(first, delimiter)]
     sample = _fields(rest, delimiter)
     # The website ends every row, but not the header, with a delimiter: one more cell, which must be empty.
     surplus = [f"column {n} has no name" for n in range(len(header) + 1, len(sample) + 1)]
-    _refuse_a_broken_last_row(rest, delimiter, len(sample))
+    _refuse_a_broken_last_row(rest, delimiter, len(header))
     try:
         cells = pl.read_csv(
             rest.encode(),
@@ -182,12 +185,21 @@ def _delimited_table(text: str) -> RawTable:
             "download it again; if it was edited, keep as many cells in each row as the header has",
         ) from error
     empty = [name for name in cells.columns if name in surplus and cells[name].null_count() == cells.height]
-    return RawTable("tsv" if delimiter == "\t" else "csv", cells.drop(empty))
+    # A blank line is no declaration.
+    cells = cells.drop(empty).filter(~pl.all_horizontal(pl.all().is_null()))
+    return RawTable("tsv" if delimiter == "\t" else "csv", cells)
 
 
 def _fields(text: str, delimiter: str) -> list[str]:
     """Cells of the first row that has any."""
-    return next((row for row in csv.reader(io.StringIO(text[:_SAMPLE_CHARACTERS]), delimiter=delimiter) if row), [])
+    try:
+        return next((row for row in csv.reader(io.StringIO(text[:_SAMPLE_CHARACTERS]), delimiter=delimiter) if row), [])
+    except csv.Error as error:
+        raise Unreadable(
+            f"its rows cannot be cut into cells ({error})",
+            "cells could stand under the wrong column",
+            "save it as CSV in UTF-8, or download it again",
+        ) from error
 
 
 def _refuse_a_broken_last_row(rest: str, delimiter: str, width: int) -> None:

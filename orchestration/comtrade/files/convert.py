@@ -50,6 +50,8 @@ def convert(raw: pl.DataFrame, unknown_columns: pl.DataFrame) -> pl.DataFrame:
 
 def _converted(cells: pl.Series, name: str, dtype: pl.DataType) -> tuple[pl.Series, pl.Series | None]:
     """The cells in the type wanted, and which of them could not be read (None: all could)."""
+    if cells.dtype.is_float() and not dtype.is_float():
+        cells = cells.fill_nan(None)  # pandas stores an absent code so.
     if dtype == pl.String():
         text = _as_text(cells)
         return (_blank_is_null(text.str.strip_chars()) if name in CODE_COLUMNS else text), None
@@ -84,8 +86,9 @@ def _blank_is_null(text: pl.Series) -> pl.Series:
 
 
 def _as_number(cells: pl.Series) -> pl.Series:
-    if cells.dtype != pl.String():
+    if cells.dtype.is_numeric():
         return cells.cast(pl.Float64, strict=False)
+    cells = cells.cast(pl.String)  # Also of a date, which is no number of days here.
     values = cells.cast(pl.Float64, strict=False)
     if values.null_count() == cells.null_count():
         return values

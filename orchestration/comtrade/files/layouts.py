@@ -139,7 +139,7 @@ WITS = Layout(
 )  # fmt: skip
 
 # The most demanding first: a bulk file also has every mark of the API's names.
-LAYOUTS = (BULK, API, SNAKE, LEGACY, LEGACY_API, TIDY, WITS)
+LAYOUTS = (BULK, WITS, TIDY, LEGACY_API, LEGACY, SNAKE, API)
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def nearest_layout(columns: Sequence[str]) -> tuple[Layout, list[str]]:
     """The layout that most columns speak for, and the marks it misses."""
     names = {_mark(column) for column in columns}
     missing = {layout.name: [m for m in layout.marks if _mark(m) not in names] for layout in LAYOUTS}
-    best = min(LAYOUTS, key=lambda layout: len(missing[layout.name]) / len(layout.marks))
+    best = min(reversed(LAYOUTS), key=lambda layout: len(missing[layout.name]) / len(layout.marks))
     return best, missing[best.name]
 
 

@@ -80,7 +80,9 @@ def _landed(table: RawTable, layout: Layout, places: pl.DataFrame) -> pl.DataFra
             unknown.append(column)
     raw = table.cells.select(pl.col(column).alias(name) for name, column in known.items())
     raw = _with_frequency(layout.adapt(_absent_numbers(raw, layout), places))
-    return convert(raw, table.cells.select(unknown))
+    return convert(
+        raw, table.cells.select(pl.col(column).alias(column or "a column without a name") for column in unknown)
+    )
 
 
 def _holds_row_numbers(cells: pl.Series) -> bool:
