@@ -80,9 +80,10 @@ def _landed(table: RawTable, layout: Layout, places: pl.DataFrame) -> pl.DataFra
             unknown.append(column)
     raw = table.cells.select(pl.col(column).alias(name) for name, column in known.items())
     raw = _with_frequency(layout.adapt(_absent_numbers(raw, layout), places))
-    return convert(
+    landed = convert(
         raw, table.cells.select(pl.col(column).alias(column or "a column without a name") for column in unknown)
     )
+    return landed if "freqCode" in known else _naming_the_period(landed)
 
 
 def _holds_row_numbers(cells: pl.Series) -> bool:
@@ -102,6 +103,15 @@ def _absent_numbers(raw: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     numeric = [n for n, t in raw.schema.items() if t == pl.String() and API_COLUMNS.get(n) not in (pl.String(), None)]
     words = dict.fromkeys(layout.absent_numbers)
     return raw.with_columns(pl.col(name).replace(words) for name in numeric)
+
+
+def _naming_the_period(landed: pl.DataFrame) -> pl.DataFrame:
+    """Where the frequency was to follow from the period and did not, it is the period that cannot be read."""
+    resists = pl.col("freqCode").is_null() & pl.col("quarantine_field").is_null()
+    return landed.with_columns(
+        pl.when(resists).then(pl.lit("period")).otherwise("quarantine_field").alias("quarantine_field"),
+        pl.when(resists).then("period").otherwise("quarantine_value").alias("quarantine_value"),
+    )
 
 
 def _with_frequency(raw: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,100 @@
+"""The ledger: what its rows say, and which delivery they make the newer one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from orchestration.comtrade.contract.schema import PRECEDENCE
+from orchestration.comtrade.landing import land_delivery
+from orchestration.comtrade.ledger import (
+    LandedFile,
+    LedgerEntry,
+    LedgerError,
+    is_landed,
+    landed_fingerprint,
+    precedence,
+    read_ledger,
+    write_entry,
+)
+from tests.unit.comtrade.landing.builders import delivery_of
+
+
+def _entry(
+    name: str, released_on: date | None = None, rows: int = 10, keys: tuple[str, ...] = ("A-2017",)
+) -> LedgerEntry:
+    files = tuple(LandedFile(f"{key}/{number}_{name}.parquet", key, 1, 1.0, name) for number, key in enumerate(keys))
+    return LedgerEntry(name, f"{name}.csv", "api_csv", released_on, rows, 1.0, files, "reader")
+
+
+def test_ledger_rows_come_back_sorted_and_equal_when_written(tmp_path: Path) -> None:
+    entries = [_entry("b", date(2020, 2, 3)), _entry("a", keys=("A-2017", "M-201701", "A-2017"))]
+    assert read_ledger(tmp_path) == []
+    for entry in entries:
+        assert not is_landed(tmp_path, entry.delivery_id)
+        write_entry(tmp_path, entry)
+        assert is_landed(tmp_path, entry.delivery_id)
+    assert read_ledger(tmp_path) == [entries[1], entries[0]]
+    assert entries[1].period_keys == ("A-2017", "M-201701")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"delivery_id": "a"}', '{"released_on": "soon", "files": []}'])
+def test_the_ledger_is_refused_when_a_row_is_damaged(tmp_path: Path, text: str) -> None:
+    write_entry(tmp_path, _entry("b"))
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(LedgerError, match=r"a\.json cannot be read .* remove the row"):
+        read_ledger(tmp_path)
+
+
+def test_a_half_written_row_is_no_row_when_a_process_was_killed(tmp_path: Path) -> None:
+    write_entry(tmp_path, _entry("b"))
+    (tmp_path / ".a.json.tmp").write_text("{")
+    assert [entry.delivery_id for entry in read_ledger(tmp_path)] == ["b"]
+
+
+def test_fingerprints_differ_only_where_bytes_differ_when_periods_are_compared() -> None:
+    one, two = _entry("a", keys=("A-2017", "A-2018")), _entry("b")
+    assert landed_fingerprint([one, two], "A-2017") == landed_fingerprint([two, one], "A-2017")
+    assert landed_fingerprint([one, two], "A-2018") == landed_fingerprint([one], "A-2018")
+    changed = replace(one, files=(replace(one.files[0], checksum="other"), one.files[1]))
+    assert landed_fingerprint([changed, two], "A-2017") != landed_fingerprint([one, two], "A-2017")
+    assert landed_fingerprint([changed, two], "A-2018") == landed_fingerprint([one, two], "A-2018")
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (_entry("z", date(2019, 1, 1), rows=99), _entry("a", date(2020, 1, 1), rows=1)),
+        (_entry("z", None, rows=99, keys=("A-2020",)), _entry("a", date(1999, 1, 1), rows=1)),
+        (_entry("z", keys=("A-2017",), rows=99), _entry("a", keys=("A-2018",), rows=1)),
+        (_entry("z", keys=("M-201711",), rows=99), _entry("a", keys=("A-2017",), rows=1)),
+        (_entry("z", keys=("A-2017",), rows=99), _entry("a", keys=("A-2017", "A-2017"), rows=1)),
+        (_entry("z", rows=10), _entry("a", rows=11)),
+        (_entry("a"), _entry("z")),
+    ],
+    ids=["later_release", "stated_release", "later_period", "whole_year", "more_sets", "more_rows", "name"],
+)
+def test_the_newer_delivery_ranks_higher_when_two_hold_the_same_set(older: LedgerEntry, newer: LedgerEntry) -> None:
+    for entries in ([older, newer], [newer, older]):
+        table = precedence(entries)
+        assert table.schema == PRECEDENCE
+        ranks = dict(table.iter_rows())
+        assert ranks[newer.delivery_id] > ranks[older.delivery_id]
+
+
+def test_every_delivery_ranks_once_when_many_are_compared() -> None:
+    table = precedence([_entry(name) for name in "dcab"])
+    assert table["delivery_id"].to_list() == ["a", "b", "c", "d"]
+    assert table["precedence"].n_unique() == 4
+    assert precedence([]).equals(pl.DataFrame(schema=PRECEDENCE))
+
+
+def test_row_counts_and_values_stand_in_the_ledger_when_a_value_is_missing_or_infinite(tmp_path: Path) -> None:
+    values = (100.0, None, float("nan"), float("inf"), -5.0)
+    entry = land_delivery(delivery_of(*({"primaryValue": v} for v in values)), tmp_path / "landed", tmp_path / "ledger")
+    assert (entry.row_count, entry.value_usd) == (5, 95.0)
+    assert [file.value_usd for file in entry.files] == [95.0]
