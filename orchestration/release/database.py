@@ -33,7 +33,11 @@ def write_database(path: Path, tables: Sequence[Table], parquet: Path, scratch: 
         con.execute(f"attach {text(path)} as release (storage_version {text(STORAGE_VERSION)})")
         con.execute(f"create schema release.{SCHEMA}")
         for table in tables:
-            _write_table(con, table, parquet / f"{table.name}.parquet")
+            con.execute(f"create table {_qualified(table)} as select * from {scan(parquet / f'{table.name}.parquet')}")
+        con.execute("begin")
+        for table in tables:
+            _describe(con, table)
+        con.execute("commit")
         con.execute("checkpoint release")
         con.execute("detach release")
     _prove(path, tables)
@@ -48,12 +52,14 @@ def storage_number(path: Path) -> int:
     return int(struct.unpack_from("<Q", head, _MAGIC_AT + len(_MAGIC))[0])
 
 
-def _write_table(con: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
-    qualified = f"release.{SCHEMA}.{name(table.name)}"
-    con.execute(f"create table {qualified} as select * from {scan(path)}")
-    con.execute(f"comment on table {qualified} is {text(table.description)}")
+def _qualified(table: Table) -> str:
+    return f"release.{SCHEMA}.{name(table.name)}"
+
+
+def _describe(con: duckdb.DuckDBPyConnection, table: Table) -> None:
+    con.execute(f"comment on table {_qualified(table)} is {text(table.description)}")
     for column in table.published_columns:
-        con.execute(f"comment on column {qualified}.{name(column.name)} is {text(column.description)}")
+        con.execute(f"comment on column {_qualified(table)}.{name(column.name)} is {text(column.description)}")
 
 
 def _prove(path: Path, tables: Sequence[Table]) -> None:

@@ -116,21 +116,18 @@ def table_reasons(tables: Iterable[Table], run_id: str, method_version: str) -> 
 def audit_mart_reasons(con: duckdb.DuckDBPyConnection, path: Path, record: AuditRecord) -> list[Reason]:
     """The audit mart that analysts will read must say what the stored record says."""
     columns = "suite, check_name, severity, is_passed, figure, failing_count"
+    why = "Analysts would read other verdicts than those the release rests on."
+    mend = f"Build {AUDIT_TABLE} again after the gate of this execution, then publish."
     try:
         told = set(con.execute(f"select {columns} from {scan(path)}").fetchall())
     except duckdb.Error as error:
-        told = {(f"{AUDIT_TABLE} cannot be read: {str(error).splitlines()[0]}",)}
+        return [Reason(f"{AUDIT_TABLE} cannot be read: {str(error).splitlines()[0]}.", why, mend)]
     stored = {(c.suite, c.check_name, c.severity, c.passed, c.figure, c.failing_count) for c in record.checks}
     differing = sorted({".".join(str(part) for part in row[:2]) for row in told ^ stored})
     if not differing:
         return []
-    return [
-        Reason(
-            f"{AUDIT_TABLE} and the stored audit record say different things about: {_listed(differing)}.",
-            "Analysts would read other verdicts than those the release rests on.",
-            f"Build {AUDIT_TABLE} again after the gate of this execution, then publish.",
-        )
-    ]
+    what = f"{AUDIT_TABLE} and the stored audit record say different things about: {_listed(differing)}."
+    return [Reason(what, why, mend)]
 
 
 def _stops(check: CheckResult, required: Collection[str]) -> bool:
