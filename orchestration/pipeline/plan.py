@@ -146,4 +146,11 @@ def _file_keys(settings: Settings) -> set[str]:
             found = [] if isinstance(delivery, FileRefusal) else period_keys_of(delivery.rows)
             write_bytes(note, json.dumps(found).encode())
         keys |= set(json.loads(note.read_text(encoding="utf-8")))
+    if not keys:
+        answers = [read_delivery(path, places, None, name_in(folder, path)) for path in files]
+        reasons = [f"{a.source_file}: {a.what}" for a in answers if isinstance(a, FileRefusal)]
+        raise PlanError(
+            f"no file of {folder} holds a declaration, so there is nothing to reconcile; put downloads into it that "
+            f"do; of the {len(files)} files some were refused: {'; '.join(reasons[:5]) or 'none, they have no rows'}"
+        )
     return keys

@@ -16,6 +16,9 @@ import pytest
 
 from orchestration.comtrade.files import Delivery, FileRefusal, name_in, read_delivery, scan_folder
 
+# One worker reads the folder once for all of these.
+pytestmark = pytest.mark.xdist_group("real_downloads")
+
 Read = Callable[[Path], Delivery | FileRefusal]
 CHIPS, FISH, WOOD, OTHER = "chips_annual_hs6", "fish_monthly_hs6", "wood_annual_hs4", "other_formats"
 FORMATS = {

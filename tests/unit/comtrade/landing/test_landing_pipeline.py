@@ -26,7 +26,7 @@ from orchestration.pipeline.declarations import (
     land,
 )
 from orchestration.pipeline.paths import DataPaths
-from orchestration.pipeline.plan import make_plan
+from orchestration.pipeline.plan import PlanError, make_plan
 from orchestration.reference import Reference, load_reference
 from orchestration.settings import Settings
 
@@ -120,6 +120,18 @@ def test_a_delivery_is_read_again_when_the_table_of_places_changed(
     changed = replace(reference, places=reference.places.head(-1))
     assert _land(run, changed).newly_landed_count == 3
     assert _land(run, changed).newly_landed_count == 0
+
+
+def test_a_run_is_refused_with_reasons_when_no_file_holds_a_declaration(tmp_path: Path) -> None:
+    folder = tmp_path / "declarations"
+    folder.mkdir()
+    (folder / "letter.txt").write_text("Dear colleague, find the figures attached.\n")
+    settings = Settings(source="files", declarations=folder, data_dir=tmp_path / "data")
+    with pytest.raises(PlanError, match=r"letter\.txt: its columns .* of no known layout"):
+        make_plan(settings)
+    (folder / "letter.txt").write_text('{"count": 0, "data": []}')
+    with pytest.raises(PlanError, match="none, they have no rows"):
+        make_plan(settings)
 
 
 def _wood(shared_dir: Path, reference: Reference, vintage: str) -> Delivery:
