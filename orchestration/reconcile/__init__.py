@@ -7,7 +7,8 @@ Order of calls: per period `roll_up_year` (years only), `pair`, `mirror_totals`,
 `estimate`. Every engine that can map a function over partitions can run it.
 """
 
-from orchestration.reconcile.cif_model import ValuationModel, fit_valuation, valuation_training
+from orchestration.reconcile.cif_model import ValuationModel, fit_valuation
+from orchestration.reconcile.cif_training import valuation_training
 from orchestration.reconcile.conservation import account_of_pairs
 from orchestration.reconcile.estimate import METHOD_VERSION, Estimator, VarianceComponents, estimate
 from orchestration.reconcile.pair import PairResult, pair, with_status

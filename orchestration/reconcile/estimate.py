@@ -15,6 +15,7 @@ from scipy.special import erfc, ndtri
 
 from orchestration.reconcile.reliability import DEFAULT_SIGMA_LOG, ReliabilityModel
 from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, VALUED, conform, require
+from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE
 
 METHOD_VERSION = "1"
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95}
@@ -50,8 +51,10 @@ class VarianceComponents:
         rows = rows.with_columns(
             _x=x - pl.col("exporter_bias_log") - half,
             _m=m - pl.col("importer_bias_log") + half,
-            _vx=pl.col("exporter_sigma_log") ** 2,
-            _vm=pl.col("importer_sigma_log") ** 2 + pl.col("cif_rate_se_log").fill_null(0.0) ** 2,
+            _vx=pl.col("exporter_sigma_log") ** 2 + pl.col("_exporter_bias_se") ** 2,
+            _vm=pl.col("importer_sigma_log") ** 2
+            + pl.col("_importer_bias_se") ** 2
+            + pl.col("cif_rate_se_log").fill_null(0.0) ** 2,
         )
         both = pl.col("_x").is_not_null() & pl.col("_m").is_not_null()
         weight = (1 / pl.col("_vx")) / (1 / pl.col("_vx") + 1 / pl.col("_vm"))
@@ -76,7 +79,7 @@ class VarianceComponents:
             .then(pl.col("_vx").sqrt())
             .when(pl.col("_m").is_not_null())
             .then(pl.col("_vm").sqrt()),
-        ).drop("_x", "_m", "_vx", "_vm")
+        ).drop("_x", "_m", "_vx", "_vm", "_exporter_bias_se", "_importer_bias_se")
 
 
 def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator | None = None) -> pl.DataFrame:
@@ -138,6 +141,7 @@ def _with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFr
             pl.col("window_end_year").alias("_year"),
             pl.col("reporter_code").alias(f"{role}_code"),
             pl.col("bias_log").alias(f"{role}_bias_log"),
+            pl.col("bias_se_log").alias(f"_{role}_bias_se"),
             pl.col("sigma_log").alias(f"{role}_sigma_log"),
         )
         pool = model.pooled.filter(pl.col("role") == role).select(
@@ -148,6 +152,7 @@ def _with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFr
             .join(pool, on=["frequency", "_year"], how="left")
             .with_columns(
                 pl.col(f"{role}_bias_log").fill_null(0.0),
+                pl.col(f"_{role}_bias_se").fill_null(PRIOR_BIAS_VARIANCE**0.5),
                 pl.coalesce(f"{role}_sigma_log", "_pooled", pl.lit(DEFAULT_SIGMA_LOG)).alias(f"{role}_sigma_log"),
             )
             .drop("_pooled")

@@ -6,23 +6,28 @@ Does not belong here: fitting the model (`cif_model`). The correction never look
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 
-from orchestration.reconcile.cif_model import MAXIMUM_RATE_LOG, ValuationModel
+from orchestration.reconcile.cif_model import ValuationModel
 from orchestration.reconcile.schema import PAIR_KEY, PAIRS, VALUED, conform, require
 from orchestration.reconcile.tables import ReconcileTables
 
 REPORTED, OBSERVED, MODELLED, NONE = "reported", "observed", "modelled", "none"
-# A filed CIF below FOB by more than rounding, or over e times FOB, is a mistake in the row, not a margin.
-OBSERVED_RATE_BOUNDS_LOG = (-0.02, 1.0)
+# A modelled margin (CIF over FOB minus one) stays within 0 and 0.30; a filed one is used as filed, unless CIF lies
+# below FOB by more than rounding or is more than twice FOB: that is a mistake in the row, not a margin.
+MAXIMUM_MODELLED_RATE_RATIO = 0.30
+OBSERVED_RATE_BOUNDS_LOG = (-0.02, math.log(2.0))
 
 
 def cif_sources(pairs: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
     """Where the margin of each pair comes from: adds cif_source and observed_rate_log.
 
     Order: the valuation table or a row filed FOB (`reported`); both values filed (`observed`); else `modelled`;
-    `none` without an importer side. Source: reconciliation step S4.
+    `none` without an importer side. Source: reconciliation step S4. Raises FrameError when a column is missing.
     """
+    require(pairs, PAIRS, "the pairs frame")
     year = pl.col("period_start").dt.year().cast(pl.Int64)
     table = tables.valuation_by_reporter_year.filter((pl.col("flow_code") == "M") & (pl.col("valuation") == "FOB"))
     fob = (
@@ -75,7 +80,7 @@ def apply_valuation(pairs: pl.DataFrame, model: ValuationModel, tables: Reconcil
         .when(pl.col("cif_source") == OBSERVED)
         .then(pl.col("observed_rate_log"))
         .when(pl.col("cif_source") == MODELLED)
-        .then(pl.col("modelled_rate_log").clip(0.0, MAXIMUM_RATE_LOG))
+        .then(pl.col("modelled_rate_log").clip(0.0, math.log1p(MAXIMUM_MODELLED_RATE_RATIO)))
     )
     error = (
         pl.when(pl.col("cif_source").is_in([REPORTED, OBSERVED]))

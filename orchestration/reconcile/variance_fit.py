@@ -1,0 +1,214 @@
+"""Biases and variances of one window of two-sided pairs, as plain arrays.
+
+Belongs here: the equations of step S6 and their standard errors. Does not belong here: which pairs enter, names of
+reporters, tables (`reliability`).
+
+Model: L = b_i - c_j + g_chapter + u_i - w_j with Var L = s2x_i + s2m_j + extra. Identification: a constant can be moved
+between b, c and g, and between all s2x and all s2m. It is pinned by sum b = sum c = 0 over reporters, by one common
+prior for the variances of both roles, by a symmetric start and by a floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestration.reconcile.effects_design import Array, Design, Index
+from orchestration.reconcile.robust_regression import NORMAL_MEDIAN_ABSOLUTE
+
+STUDENT_DEGREES = 4.0
+PRIOR_COUNT = 5.0
+COMMON_COUNT_CAP = 50.0
+PRIOR_BIAS_VARIANCE = 0.05
+SIGMA_FLOOR_LOG = 0.01
+START_FLOOR_LOG = 0.05
+ITERATIONS = 60
+INNER_ITERATIONS = 3
+TOLERANCE = 1e-3
+LONGEST_STRETCH = 16.0
+FEW_CLUSTERS = 5
+
+
+@dataclass
+class VarianceFit:
+    """State of the fit: group indices of each row, current biases, effects and variances (all in logarithms)."""
+
+    i: Index
+    j: Index
+    g: Index
+    gap: Array
+    extra: Array
+    bias_x: Array
+    bias_m: Array
+    effect: Array
+    var_x: Array
+    var_m: Array
+    counts: tuple[Array, Array]
+
+    def residual(self) -> Array:
+        """What biases and chapter effects leave of the gap."""
+        return self.gap - self.bias_x[self.i] + self.bias_m[self.j] - self.effect[self.g]
+
+    def total_variance(self) -> Array:
+        """Variance of each row's gap."""
+        total: Array = self.var_x[self.i] + self.var_m[self.j] + self.extra
+        return total
+
+    def student(self, residual: Array, total: Array) -> Array:
+        """Robust weight of each row: that of a Student t with few degrees of freedom."""
+        weights: Array = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES + residual**2 / total)
+        return weights
+
+    def precision(self) -> Array:
+        """Robust weight over variance: what a row counts in every mean."""
+        total = self.total_variance()
+        weight: Array = self.student(self.residual(), total) / total
+        return weight
+
+    def update_biases(self) -> None:
+        """Biases and effects by robust weighted least squares, the biases drawn to zero by their prior.
+
+        Solved at once, so that neither role goes first. The free chapter effects take up every common shift: the
+        prior is then least where sum b = sum c = 0.
+        """
+        weight = self.precision()
+        design = Design(np.empty((self.gap.size, 0)), (self.i, self.j, self.g), self._sizes())
+        ridge = np.full(design.width, 1.0 / PRIOR_BIAS_VARIANCE)
+        ridge[self.bias_x.size + self.bias_m.size :] = 0.0
+        beta = np.linalg.solve(design.gram(weight) + np.diag(ridge), design.cross(weight * self.gap))
+        self.bias_x, minus_bias_m, self.effect = np.split(beta, np.cumsum(self._sizes())[:2])
+        self.bias_m = -minus_bias_m
+
+    def _sizes(self) -> tuple[int, int, int]:
+        return self.bias_x.size, self.bias_m.size, self.effect.size
+
+    def update_variances(self) -> float:
+        """EM steps of S6 for both roles at once, with the biases held, until no variance moves.
+
+        Returns the largest change of a logarithm of a variance.
+        """
+        start = np.log(np.concatenate([self.var_x, self.var_m]))
+        squared_gap, log_variance = self.residual() ** 2, start
+        for _ in range(INNER_ITERATIONS):
+            before = log_variance
+            log_variance = _squarem(lambda logs: self._em_step(logs, squared_gap), before)
+            if float(np.max(np.abs(log_variance - before))) < TOLERANCE:
+                break
+        self.var_x, self.var_m = np.split(np.exp(log_variance), [self.var_x.size])
+        return float(np.max(np.abs(log_variance - start)))
+
+    def _em_step(self, log_variance: Array, squared_gap: Array) -> Array:
+        """s2x <- mean of (s2x/S)^2 r^2 + s2x s2m/S over the reporter's pairs, likewise s2m.
+
+        Every mean is drawn to the geometric mean of all variances as if by PRIOR_COUNT pairs. One figure for both
+        roles: it pins how the variance is split between them. Geometric, so that a few bad reporters do not make the
+        good ones look bad.
+        """
+        counts = np.minimum(np.concatenate(self.counts), COMMON_COUNT_CAP)
+        common = float(np.exp(np.average(log_variance, weights=counts)))
+        var_x, var_m = np.split(np.exp(log_variance), [self.var_x.size])
+        own_x, own_m = var_x[self.i], var_m[self.j]
+        total = own_x + own_m + self.extra
+        robust = (STUDENT_DEGREES + 1) * squared_gap / (STUDENT_DEGREES + squared_gap / total)
+        fresh = []
+        for index, own, count in ((self.i, own_x, self.counts[0]), (self.j, own_m, self.counts[1])):
+            share = own / total
+            expected = share**2 * robust + own * (1 - share)
+            fresh.append((np.bincount(index, expected, count.size) + PRIOR_COUNT * common) / (count + PRIOR_COUNT))
+        return np.log(np.maximum(np.concatenate(fresh), SIGMA_FLOOR_LOG**2))
+
+    def calibrate(self) -> None:
+        """Scale both variances so that half of the residuals lie within the normal's middle half.
+
+        The Student weights fit a scale, not a variance; intervals are normal, so the scale is matched where most
+        rows are.
+        """
+        middle = float(np.median(np.abs(self.residual()) / np.sqrt(self.total_variance())))
+        factor = max((middle / NORMAL_MEDIAN_ABSOLUTE) ** 2, 1e-6)
+        self.var_x = np.maximum(self.var_x * factor, SIGMA_FLOOR_LOG**2)
+        self.var_m = np.maximum(self.var_m * factor, SIGMA_FLOOR_LOG**2)
+
+    def bias_errors(self, index: Index, size: int, cluster: Index, prior: float) -> Array:
+        """Standard errors of the biases (or effects, prior 0) of the groups `index`.
+
+        Rows of one cluster err together (sandwich by cluster); a group of few clusters is judged by their number.
+        """
+        weight = self.precision()
+        information = np.bincount(index, weight, size) + prior
+        squares, clusters = _cluster_squares(index, size, cluster, weight * self.residual())
+        sandwich = (squares * clusters / np.maximum(clusters - 1, 1) + prior) / information**2
+        typical = np.bincount(index, self.total_variance(), size) / np.bincount(index, minlength=size)
+        few = 1.0 / (clusters / typical + prior)
+        error: Array = np.sqrt(np.where(clusters < FEW_CLUSTERS, few, np.maximum(sandwich, 1.0 / information)))
+        return error
+
+    def sigma_errors(self, index: Index, variance: Array, cluster: Index) -> Array:
+        """Standard errors of the sigmas of the groups `index`: sandwich of the variance's score, by cluster."""
+        residual, total = self.residual(), self.total_variance()
+        squared = self.student(residual, total) * residual**2
+        score = 0.5 * (squared / total**2 - 1.0 / total)
+        prior = 0.5 * PRIOR_COUNT / variance**2
+        information = 0.5 * np.bincount(index, 1.0 / total**2, variance.size) + prior
+        squares, clusters = _cluster_squares(index, variance.size, cluster, score)
+        sandwich = np.sqrt(squares * clusters / np.maximum(clusters - 1, 1) + prior) / information
+        few = np.sqrt(2.0 / (clusters + PRIOR_COUNT)) * variance
+        error: Array = np.where(clusters < FEW_CLUSTERS, few, sandwich) / (2.0 * np.sqrt(variance))
+        return error
+
+
+def fit_variances(i: Index, j: Index, g: Index, gap: Array, extra: Array) -> VarianceFit:
+    """Fit one window: alternate robust biases and EM variances until no variance moves, then calibrate.
+
+    Args: exporter, importer and chapter numbers of each row (each numbered from 0 without holes), the gap
+    L = ln X - ln M_fob, and variance known beside the reporters' (of the margin).
+    """
+    middle = float(np.median(np.abs(gap - np.median(gap)))) / NORMAL_MEDIAN_ABSOLUTE
+    start = max(middle, START_FLOOR_LOG) ** 2 / 2
+    exporters, importers, chapters = (int(index.max()) + 1 for index in (i, j, g))
+    fit = VarianceFit(
+        i=i,
+        j=j,
+        g=g,
+        gap=gap,
+        extra=extra,
+        bias_x=np.zeros(exporters),
+        bias_m=np.zeros(importers),
+        effect=np.zeros(chapters),
+        var_x=np.full(exporters, start),
+        var_m=np.full(importers, start),
+        counts=(np.bincount(i).astype(np.float64), np.bincount(j).astype(np.float64)),
+    )
+    for _ in range(ITERATIONS):
+        fit.update_biases()
+        if fit.update_variances() < TOLERANCE:
+            break
+    fit.calibrate()
+    return fit
+
+
+def _squarem(step: Callable[[Array], Array], start: Array) -> Array:
+    """One cycle of a fixed-point iteration, stretched along its own path (SQUAREM, Varadhan and Roland 2008).
+
+    EM moves little in each step where two variances can be exchanged; the stretch takes many steps at once.
+    """
+    first = step(start)
+    second = step(first)
+    move, bend = first - start, second - 2.0 * first + start
+    if float(np.max(np.abs(bend))) < 1e-12:
+        return second
+    stretch = min(max(float(np.linalg.norm(move) / np.linalg.norm(bend)), 1.0), LONGEST_STRETCH)
+    return step(start + 2.0 * stretch * move + stretch**2 * bend)
+
+
+def _cluster_squares(index: Index, size: int, cluster: Index, score: Array) -> tuple[Array, Index]:
+    """Sum over the clusters of each group of the squared sum of scores, and their number.
+
+    A cluster lies within one group.
+    """
+    sums = np.bincount(cluster, score)
+    group = np.zeros(sums.size, dtype=np.int64)
+    group[cluster] = index
+    squares: Array = np.bincount(group, sums**2, size).astype(np.float64)
+    return squares, np.bincount(group, minlength=size).astype(np.int64)
