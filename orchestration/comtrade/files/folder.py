@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
+from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -25,8 +27,21 @@ def scan_folder(folder: Path) -> list[Path]:
     Documentation is left out: hidden files and folders, README files, *.md and the folder's own vintages.csv. All
     else is read, and refused with a reason when it holds no declarations.
     """
-    found = [path for path in folder.rglob("*") if path.is_file() and _is_download(name_in(folder, path))]
+    found = [path for path in _files_below(folder) if _is_download(name_in(folder, path))]
     return sorted(found, key=lambda path: name_in(folder, path))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Every file, through linked folders too; a folder that is reached twice is entered once."""
+    entered: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        folders.sort()
+        real = os.path.realpath(root)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        yield from (path for path in (Path(root) / name for name in files) if path.is_file())
 
 
 def name_in(folder: Path, path: Path) -> str:

@@ -34,6 +34,15 @@ def test_documentation_and_hidden_files_are_left_out_when_a_folder_is_scanned(tm
     assert found == ["a/b.csv", "a/vintages.csv", "a/z.gz", "b.csv", "map.csv", "no_suffix"]
 
 
+def test_linked_folders_are_entered_once_when_a_folder_is_scanned(tmp_path: Path) -> None:
+    _touch(tmp_path, "archive/deep/a.csv", "downloads/b.csv")
+    root = tmp_path / "downloads"
+    (root / "archive").symlink_to(tmp_path / "archive")
+    (root / "again").symlink_to(root)
+    (root / "gone.csv").symlink_to(tmp_path / "nowhere")
+    assert [name_in(root, path) for path in scan_folder(root)] == ["archive/deep/a.csv", "b.csv"]
+
+
 def test_an_id_is_the_start_of_the_contents_sha_256_when_asked_for(tmp_path: Path) -> None:
     _touch(tmp_path, "one.csv", "two/one.csv")
     (tmp_path / "two" / "one.csv").write_text("one.csv")
