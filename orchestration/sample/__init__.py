@@ -19,6 +19,7 @@ from orchestration.sample.world import (
     build_world,
     deliver,
     iter_deliveries,
+    lasting_truth,
     world_truth,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "build_world",
     "deliver",
     "iter_deliveries",
+    "lasting_truth",
     "world_truth",
 ]

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, Self
 
+import numpy as np
+
 Frequency = Literal["A", "M"]
 
 # Rows of the small world over its standard span; the other sizes are multiples of it.
@@ -201,16 +203,27 @@ class WorldConfig:
 def plan_size(config: WorldConfig, available_places: int, available_products: int) -> SizePlan:
     """Places, products and cells that give about the wanted number of rows.
 
-    The small world is fixed at 60 places and 120 products; larger ones widen first, then grow denser.
-    The rows per cell were measured (control totals and breakdowns included) and fall with the size, because
-    World and TOTAL rows grow more slowly than cells.
+    The small world is fixed at 60 places and 120 products; larger ones widen first, then grow denser. The rows
+    per cell were measured (control totals and breakdowns included), see `_ROWS_PER_CELL`; what is made comes within
+    a twentieth of what is asked for.
     """
     ratio = config.row_count / SMALL_ROW_COUNT
     places = min(available_places, max(22, round(60 * ratio**0.5)))
     products = min(available_products, max(44, round(120 * ratio**0.75)))
-    rows_per_cell = ROWS_PER_CELL_SMALL * ratio**ROWS_PER_CELL_EXPONENT
-    return SizePlan(places, products, round(config.row_count / rows_per_cell))
+    sizes, rows_per_cell = np.log(np.array(_ROWS_PER_CELL).T)
+    per_cell = float(np.exp(np.interp(np.log(config.row_count), sizes, rows_per_cell)))
+    return SizePlan(places, products, round(config.row_count / per_cell))
 
 
-ROWS_PER_CELL_SMALL = 195.0
-ROWS_PER_CELL_EXPONENT = -0.26
+# Wanted rows and rows per drawn cell, measured over the standard span. They fall with the size, because World and
+# TOTAL rows grow more slowly than cells, and because more of the drawn cells are drawn twice.
+_ROWS_PER_CELL = (
+    (1_000, 926.0),
+    (60_000, 319.3),
+    (400_000, 195.0),
+    (1_000_000, 142.9),
+    (2_000_000, 115.8),
+    (5_000_000, 92.1),
+    (20_000_000, 68.4),
+    (100_000_000, 47.4),
+)

@@ -98,11 +98,15 @@ def build_world(config: WorldConfig, reference_frames: Mapping[str, pl.DataFrame
 
 def world_truth(config: WorldConfig, reference_frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Truth tables that last over the periods: planted_case, reporter_error, cif_margin."""
-    world = build_world(config, reference_frames)
+    return lasting_truth(build_world(config, reference_frames))
+
+
+def lasting_truth(world: World) -> dict[str, pl.DataFrame]:
+    """`world_truth` of a world that is already built."""
     return {
-        "planted_case": case_table(config, world.cases, world.places, world.products, world.draws),
+        "planted_case": case_table(world.config, world.cases, world.places, world.products, world.draws),
         "reporter_error": reporting_habits.error_table(world.reporters, world.places),
-        "cif_margin": margin_table(world.cells, world.places, world.products, config.effects),
+        "cif_margin": margin_table(world.cells, world.places, world.products, world.config.effects),
     }
 
 

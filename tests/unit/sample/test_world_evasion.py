@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestration.sample import Delivery, Evasion, WorldConfig
+from orchestration.sample import Delivery, WorldConfig
 from tests.unit.sample.worlds import FULL, HONEST, KINDS, PAIR, Worlds, alone, cells, passage_alone
 
 KEY = ["flow", "reporter", "partner", "product"]
@@ -23,7 +23,7 @@ SINGLE_TRUCK = ("M-202305", "M-202306")
 
 def _planted(worlds: Worlds, kind: str, key: str, *effects: str) -> pl.DataFrame:
     """What the kind adds to the declarations of a period: KEY, usd and kg; empty where nothing is added."""
-    on = worlds.made(passage_alone(kind, *effects), key)
+    on = worlds.kept(passage_alone(kind, *effects), key)
     off = worlds.kept(alone("russia_silent", *effects), key)
     return _added(on, off)
 
@@ -63,7 +63,7 @@ def _legs(rows: pl.DataFrame, sender: str, receiver: str, product: str) -> dict[
 
 def _sent(worlds: Worlds, kind: str, key: str, exporter: str, importer: str, product: str) -> float:
     """True FOB value of the passages on one leg."""
-    flows = worlds.made(passage_alone(kind), key).truth["true_flow"]
+    flows = worlds.kept(passage_alone(kind), key).truth["true_flow"]
     leg = (pl.col("exporter_code") == exporter) & (pl.col("importer_code") == importer)
     return float(flows.filter(leg & (pl.col("product_code") == product))["passage_fob_usd"].sum())
 
@@ -207,29 +207,27 @@ def test_nothing_is_planted_before_the_window_when_a_kind_is_on(worlds: Worlds, 
         assert _planted(worlds, kind, key).height == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_listed_value_is_what_left_the_origin_when_a_case_is_planted(worlds: Worlds, kind: str) -> None:
-    config = passage_alone(kind)
+def test_the_listed_value_is_what_left_the_origin_when_cases_are_planted(worlds: Worlds) -> None:
+    config = alone().with_evasion(**dict.fromkeys(KINDS, True))
     years = [worlds.made(config, f"A-{year}").truth["true_flow"] for year in (2022, 2023, 2024)]
     planted = pl.concat(years).filter("is_passage")
-    for case in _cases(worlds, kind):
-        first_leg = planted.filter(
-            (pl.col("exporter_code") == case["origin_code"]) & (pl.col("case_id") == case["case_id"])
-        )
-        assert first_leg["passage_fob_usd"].sum() == pytest.approx(case["value_fob_usd"], rel=1e-6)
-    assert set(planted["case_id"]) == {case["case_id"] for case in _cases(worlds, kind)}
+    cases = worlds.lasting(config)["planted_case"]
+    first_legs = planted.join(cases, left_on=["case_id", "exporter_code"], right_on=["case_id", "origin_code"])
+    sent = first_legs.group_by("case_id").agg(pl.col("passage_fob_usd").sum(), pl.col("value_fob_usd").first())
+    assert sent.height == cases.height
+    assert set(planted["case_id"]) == set(cases["case_id"])
+    assert sent["passage_fob_usd"].to_list() == pytest.approx(sent["value_fob_usd"].to_list(), rel=1e-6)
 
 
 def test_no_passage_is_declared_when_every_kind_is_off(worlds: Worlds) -> None:
-    off = Evasion(**dict.fromkeys(KINDS, False))
-    for config in (WorldConfig.without_evasion(), replace(WorldConfig.standard(), evasion=off)):
-        assert worlds.lasting(config)["planted_case"].height == 0
-        assert not worlds.made(config, "A-2023").truth["true_flow"]["is_passage"].any()
+    config = WorldConfig.without_evasion()
+    assert worlds.lasting(config)["planted_case"].height == 0
+    assert not worlds.made(config, LATE).truth["true_flow"]["is_passage"].any()
 
 
 def _declared_keys(worlds: Worlds, key: str) -> dict[str, set[tuple[str, str, str, str]]]:
     """Rows (KEY) in which the passages of a period must show, by flow, read off the truth tables alone."""
-    flows = worlds.made(FULL, key).truth["true_flow"].filter("is_passage")
+    flows = worlds.kept(FULL, key).truth["true_flow"].filter("is_passage")
     cases = {case["case_id"]: case for case in worlds.lasting(FULL)["planted_case"].to_dicts()}
     keys: dict[str, set[tuple[str, str, str, str]]] = {"X": set(), "M": set()}
     for exporter, importer, goods, case_id in flows.select(*PAIR, "case_id").iter_rows():
@@ -250,7 +248,7 @@ def _declared_keys(worlds: Worlds, key: str) -> dict[str, set[tuple[str, str, st
 def test_every_case_shows_where_it_must_and_nowhere_else_when_all_effects_are_on(
     worlds: Worlds, key: str, month_before: str
 ) -> None:
-    added = _added(worlds.made(FULL, key), worlds.kept(HONEST, key))
+    added = _added(worlds.kept(FULL, key), worlds.kept(HONEST, key))
     found = set(added.select(KEY).iter_rows())
     now, before = _declared_keys(worlds, key), _declared_keys(worlds, month_before)
     assert len(now["X"]) > 15

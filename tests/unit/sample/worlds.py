@@ -12,7 +12,7 @@ from typing import cast
 
 import polars as pl
 
-from orchestration.sample import Delivery, Effects, Evasion, World, WorldConfig, build_world, deliver, world_truth
+from orchestration.sample import Delivery, Effects, Evasion, World, WorldConfig, build_world, deliver, lasting_truth
 from orchestration.sample.config import Frequency
 
 EFFECTS = tuple(switch.name for switch in fields(Effects))
@@ -49,6 +49,7 @@ class Worlds:
     def __init__(self, frames: Mapping[str, pl.DataFrame]) -> None:
         self.frames = frames
         self._worlds: dict[WorldConfig, World] = {}
+        self._lasting: dict[WorldConfig, dict[str, pl.DataFrame]] = {}
         self._kept: dict[tuple[WorldConfig, str], Delivery] = {}
 
     def world(self, config: WorldConfig) -> World:
@@ -71,7 +72,9 @@ class Worlds:
 
     def lasting(self, config: WorldConfig) -> dict[str, pl.DataFrame]:
         """The truth tables that last over the periods."""
-        return world_truth(config, self.frames)
+        if config not in self._lasting:
+            self._lasting[config] = lasting_truth(self.world(config))
+        return self._lasting[config]
 
 
 def coded(declared: pl.DataFrame) -> pl.DataFrame:
