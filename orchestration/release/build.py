@@ -44,17 +44,16 @@ def build_release(folder: Path, content: Content) -> None:
     Everything but warehouse.duckdb and the line of its hash is byte for byte the same for the same content.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    scratch = folder.parent
     for part in ("parquet", "csv"):
         (folder / part).mkdir(parents=True)
-    with session(scratch) as con:
+    with session(folder.parent) as con:
         for table in content.tables:
             _stamp(con, content, table, folder)
-    write_database(folder / DATABASE, content.tables, folder / "parquet", scratch)
+        write_database(con, folder / DATABASE, content.tables, folder / "parquet")
+        write_text(folder / CHANGES, _changes(con, folder, content))
     write_text(folder / AUDIT, published_form(content.record, content.release_id))
     manifest = make_manifest(folder, content.tables, content.release_id, content.record)
     write_text(folder / MANIFEST, json_text(manifest))
-    write_text(folder / CHANGES, _changes(folder, content, scratch))
     write_checksums(folder)
     seal(folder)
 
@@ -76,8 +75,8 @@ def _write_csv(con: duckdb.DuckDBPyConnection, table: Table, parquet: Path, path
     )
 
 
-def _changes(folder: Path, content: Content, scratch: Path) -> str:
+def _changes(con: duckdb.DuckDBPyConnection, folder: Path, content: Content) -> str:
     old = content.previous
     before = Side(old.name, old / "parquet", published_checks(old / AUDIT)) if old is not None else None
     after = Side(content.release_id, folder / "parquet", content.record.checks)
-    return describe_changes(after, before, content.record.source, scratch)
+    return describe_changes(con, after, before, content.record.source)

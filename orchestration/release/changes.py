@@ -15,7 +15,7 @@ import duckdb
 
 from expectations.model import CheckResult
 from orchestration.release.audit_record import check_id
-from orchestration.release.engine import scan, session
+from orchestration.release.engine import scan
 
 TOLD_ROWS = 20
 """Rows told in full per section; the sections give the counts of all."""
@@ -67,14 +67,13 @@ class _Pair:
         return list(self.con.execute(sql).fetchall())
 
 
-def describe_changes(new: Side, old: Side | None, source: str, scratch: Path) -> str:
+def describe_changes(con: duckdb.DuckDBPyConnection, new: Side, old: Side | None, source: str) -> str:
     """The text of CHANGES.md; equal releases give equal bytes."""
     if old is None:
         return f"# Release {new.release_id}\n\nThere is no earlier release of source `{source}` to compare with.\n"
-    # One thread: sums of doubles depend on the order of adding.
-    with session(scratch, threads=1) as con:
-        pair = _Pair(con, old, new, _columns(con, old), _columns(con, new))
-        parts = [section(pair) for section in _SECTIONS]
+    con.execute("set threads = 1")  # sums of doubles depend on the order of adding
+    pair = _Pair(con, old, new, _columns(con, old), _columns(con, new))
+    parts = [section(pair) for section in _SECTIONS]
     head = (
         f"# Release {new.release_id}, since {old.release_id}\n\nBoth are of source `{source}`. Gaps are exporter "
         "minus importer; an anomaly is not a finding about anyone."

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.release.engine import name, scan, session, text
+from orchestration.release.engine import name, scan, text
 from orchestration.release.errors import ReleaseError
 from orchestration.release.tables import SCHEMA, Table
 
@@ -24,22 +24,21 @@ _MAGIC = b"DUCK"
 _MAGIC_AT = 8
 
 
-def write_database(path: Path, tables: Sequence[Table], parquet: Path, scratch: Path) -> None:
+def write_database(con: duckdb.DuckDBPyConnection, path: Path, tables: Sequence[Table], parquet: Path) -> None:
     """Create a fresh file with every table of the release, its rows in the Parquet file's order, and all comments.
 
     Raises ReleaseError when the file is not what older clients and readers need.
     """
-    with session(scratch) as con:
-        con.execute(f"attach {text(path)} as release (storage_version {text(STORAGE_VERSION)})")
-        con.execute(f"create schema release.{SCHEMA}")
-        for table in tables:
-            con.execute(f"create table {_qualified(table)} as select * from {scan(parquet / f'{table.name}.parquet')}")
-        con.execute("begin")
-        for table in tables:
-            _describe(con, table)
-        con.execute("commit")
-        con.execute("checkpoint release")
-        con.execute("detach release")
+    con.execute(f"attach {text(path)} as release (storage_version {text(STORAGE_VERSION)})")
+    con.execute(f"create schema release.{SCHEMA}")
+    for table in tables:
+        con.execute(f"create table {_qualified(table)} as select * from {scan(parquet / f'{table.name}.parquet')}")
+    con.execute("begin")
+    for table in tables:
+        _describe(con, table)
+    con.execute("commit")
+    con.execute("checkpoint release")
+    con.execute("detach release")
     _prove(path, tables)
 
 

@@ -7,7 +7,7 @@ that only read take `published`; tests that change something take `waiting`, a c
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,14 @@ from orchestration.settings import Settings
 from tests.unit.release.world import Run, failed, write_models_manifest
 
 MakeRun = Callable[..., Run]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """These tests cut no power, so they need not wait for the disk; test_durability says that publication does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("orchestration.release.files.os.fsync", lambda _handle: None)
+        yield
 
 
 @dataclass(frozen=True)

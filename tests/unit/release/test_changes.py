@@ -10,6 +10,7 @@ import pytest
 
 from orchestration.release.audit_record import published_checks
 from orchestration.release.changes import Side, describe_changes
+from orchestration.release.engine import session
 from tests.unit.release.conftest import MakeRun, Published
 from tests.unit.release.world import Run, failed
 
@@ -108,7 +109,8 @@ def test_new_and_lost_columns_and_tables_are_told_when_the_models_changed(
     (parquet / "dim_place.parquet").write_bytes(kept)
     (parquet / "fct_declaration.parquet").write_bytes(kept)
     (parquet / "dim_new.parquet").write_bytes(kept)
-    text = describe_changes(Side("r-x", parquet, checks), old, "sample", tmp_path)
+    with session(tmp_path) as con:
+        text = describe_changes(con, Side("r-x", parquet, checks), old, "sample")
     rows = section(text, "Rows per table")
     assert "| dim_new |  | 3 | new table |  |" in rows
     assert "| mart_conservation | 3 |  | gone |  |" in rows

@@ -15,6 +15,7 @@ import pytest
 from orchestration.reconcile import METHOD_VERSION
 from orchestration.release import ReleaseError, build, database
 from orchestration.release.database import STORAGE_NUMBER, storage_number, write_database
+from orchestration.release.engine import session
 from orchestration.release.files import sha256_of
 from orchestration.release.manifest import unit_of
 from orchestration.release.tables import AUDIT_TABLE, Column, Table
@@ -176,7 +177,7 @@ def test_nothing_is_published_when_the_database_has_the_default_storage_version(
 )
 def test_a_database_is_refused_when_it_is_not_what_readers_need(tmp_path: Path, sql: str, words: str) -> None:
     table = two_rows(tmp_path)
-    write_database(tmp_path / "w.duckdb", [table], tmp_path, tmp_path)
+    make_database(tmp_path, table)
     with duckdb.connect(str(tmp_path / "w.duckdb")) as con:
         con.execute(sql)
     with pytest.raises(ReleaseError, match=words):
@@ -194,7 +195,7 @@ def test_a_file_is_refused_when_it_is_no_checkpointed_database(
     tmp_path: Path, damage: Callable[[Path], object], words: str
 ) -> None:
     table = two_rows(tmp_path)
-    write_database(tmp_path / "w.duckdb", [table], tmp_path, tmp_path)
+    make_database(tmp_path, table)
     damage(tmp_path / "w.duckdb")
     with pytest.raises(ReleaseError, match=words):
         database._prove(tmp_path / "w.duckdb", [table])
@@ -204,9 +205,15 @@ def test_paths_are_read_as_they_are_when_they_hold_signs_of_patterns(tmp_path: P
     folder = tmp_path / "a[b]*c's"
     folder.mkdir()
     table = two_rows(folder)
-    write_database(folder / "w.duckdb", [table], folder, folder)
+    make_database(folder, table)
     assert (folder / "w.duckdb").is_file()
     assert [path.name for path in folder.iterdir() if path.name.startswith("spill")] == []
+
+
+def make_database(folder: Path, table: Table) -> None:
+    """The database of one table whose Parquet file stands in a folder."""
+    with session(folder) as con:
+        write_database(con, folder / "w.duckdb", [table], folder)
 
 
 def two_rows(folder: Path) -> Table:
@@ -218,7 +225,7 @@ def two_rows(folder: Path) -> Table:
 def test_the_parts_of_a_release_are_written_in_order_when_built(waiting: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checksums come last: a file written after them would not verify."""
     order: list[str] = []
-    for step in ("write_database", "make_manifest", "describe_changes", "write_checksums", "seal"):
+    for step in ("write_database", "describe_changes", "make_manifest", "write_checksums", "seal"):
         real = getattr(build, step)
 
         def noted(*args: Any, step: str = step, real: Callable[..., Any] = real) -> Any:
@@ -227,4 +234,4 @@ def test_the_parts_of_a_release_are_written_in_order_when_built(waiting: Run, mo
 
         monkeypatch.setattr(build, step, noted)
     waiting.publish()
-    assert order == ["write_database", "make_manifest", "describe_changes", "write_checksums", "seal"]
+    assert order == ["write_database", "describe_changes", "make_manifest", "write_checksums", "seal"]

@@ -37,7 +37,7 @@ while not stop.exists() or len(seen_fresh) < 2:
         found = set(fresh.execute(both).fetchall())
     mixed += len(found) != 1
     seen_fresh |= found
-    time.sleep(0.01)
+    time.sleep(0.05)
 print(json.dumps({"held": sorted(seen_held), "fresh": sorted(seen_fresh), "mixed": mixed}))
 """
 
