@@ -139,18 +139,20 @@ def _projection(found: Mapping[str, str], columns: Mapping[str, str]) -> str:
 
 
 def _open_landed(tables: GateTables) -> None:
+    """Create table landed_by_delivery: finite dollars and rows of each delivery, read from the landed files once."""
     landed = tables.inputs.landed_dir
     if landed is None:
         return
     pattern = landed / "**" / "*.parquet"
+    sums = (
+        "create table landed_by_delivery as select delivery_id, "
+        "sum(primaryValue) filter (where isfinite(primaryValue)) as usd, count(*) as row_count from {} group by 1"
+    )
     try:
-        tables.con.execute(
-            f"create view landed as select {', '.join(_LANDED_COLUMNS)} from "
-            f"read_parquet({_text(pattern)}, hive_partitioning = false)"
-        )
+        tables.con.execute(sums.format(f"read_parquet({_text(pattern)}, hive_partitioning = false)"))
     except duckdb.Error as error:
         tables.problems["landed"] = _first_line(error)
-        tables.con.execute(f"create view landed as select {_projection({}, _LANDED_COLUMNS)} where false")
+        tables.con.execute(sums.format(f"(select {_projection({}, _LANDED_COLUMNS)} where false)"))
 
 
 def _open_seeds(tables: GateTables) -> None:

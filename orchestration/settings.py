@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     sensor_seconds: int = Field(
         default=60, ge=30, description="Seconds between two looks for new files in the declarations folder."
     )
+    keep_history: bool = Field(
+        default=False,
+        description="Keep runs started by `make run` in the orchestrator's history (the page shows them; slower).",
+    )
     notify: Literal["log", "webhook"] = Field(
         default="log", description="Where failures and refusals of the gate are told."
     )

@@ -252,9 +252,7 @@ def _conservation(tables: GateTables) -> Part:
     """
     landed = tables.inputs.landed_dir is not None
     filed = (
-        "select delivery_id, sum(primaryValue) filter (where isfinite(primaryValue)) as usd, count(*) as "
-        "row_count from landed "
-        "where delivery_id in (select distinct delivery_id from declarations) group by 1"
+        "select * from landed_by_delivery where delivery_id in (select distinct delivery_id from declarations)"
         if landed
         else "select delivery_id, sum(value_usd) as usd, count(*) as row_count from (select delivery_id, "
         "any_value(value_usd) as value_usd from declarations group by delivery_id, declaration_id) group by 1"

@@ -15,7 +15,7 @@ from orchestration.defs.marts.assets import audit_assets, dbt_resource, mart_ass
 from orchestration.defs.progress import progress_logger
 from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
 from orchestration.defs.release.assets import audit_results, mart_checks, published_release, staged_marts
-from orchestration.defs.resources import Warehouse
+from orchestration.defs.resources import warehouse_resource
 from orchestration.defs.schedules import make_schedule
 from orchestration.defs.sensors import make_sensors
 from orchestration.pipeline.dbt import ensure_manifest
@@ -29,7 +29,6 @@ def build_definitions(settings: Settings | None = None, manifest: Path | None = 
     """
     chosen = settings if settings is not None else Settings()
     parsed = manifest if manifest is not None else ensure_manifest(chosen.dbt_dir)
-    warehouse = Warehouse() if settings is None else Warehouse.from_settings(settings)
     return dg.Definitions(
         assets=[
             landed_declarations,
@@ -48,7 +47,7 @@ def build_definitions(settings: Settings | None = None, manifest: Path | None = 
         schedules=[make_schedule(chosen)],
         sensors=make_sensors(chosen),
         resources={
-            "warehouse": warehouse,
+            "warehouse": warehouse_resource(settings),
             "dbt": dbt_resource(chosen.dbt_dir),
         },
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},

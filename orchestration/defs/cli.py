@@ -95,26 +95,26 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
-    import dagster as dg
-
+    from orchestration.defs.build import build_definitions
     from orchestration.defs.partitions import range_tags, sync_periods
-    from orchestration.defs.session import IN_PROCESS_TAG, close_killed_runs, prepare_home
+    from orchestration.defs.session import IN_PROCESS_TAG, instance_for_run
+    from orchestration.pipeline.dbt import dbt_environment, ensure_manifest
+    from orchestration.reconcile import METHOD_VERSION
 
     origin = settings.declarations if settings.source == "files" else f"planted world, seed {settings.sample_seed}"
     print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.")
-    prepare_home(paths)
     for layer in (paths.root / "sample", paths.landed, paths.ledger, paths.contracted, paths.reconciled, paths.runs):
         remove_temporaries(layer)
-    with dg.DagsterInstance.get() as instance:
-        close_killed_runs(instance)
+    # Parsed with the very environment of this run, so that dbt finds nothing to parse again when it builds.
+    environment = dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads)
+    definitions = build_definitions(settings, ensure_manifest(settings.dbt_dir, environment))
+    with instance_for_run(settings) as instance:
         sync_periods(instance, plan.period_keys)
-        from orchestration.definitions import defs
-
         tags = {**range_tags(plan.period_keys), "mirror/run_id": plan.run_id, IN_PROCESS_TAG: "command line"}
         said = paths.run(plan.run_id) / "said.txt"
         said.parent.mkdir(parents=True, exist_ok=True)
         with said.open("w", encoding="utf-8") as handle, contextlib.redirect_stdout(handle):
-            outcome = defs.resolve_job_def("refresh").execute_in_process(
+            outcome = definitions.resolve_job_def("refresh").execute_in_process(
                 instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}, tags=tags
             )
         if not outcome.success:
@@ -137,7 +137,7 @@ def _say_failure(outcome: object, said: Path) -> None:
             data = event.step_failure_data
             cause = data.error.cause or data.error if data.error else None
             print(f"\n  Step {event.step_key} failed:\n    {cause.message.strip() if cause else 'no reason given'}")
-    print(f"\nThe whole log: make dev, run {outcome.run_id}. What the tools printed: {_shown(said)}")
+    print(f"\nWhat the tools printed: {_shown(said)}. Mend the cause, then start it again: make run")
 
 
 def _say_release(release: PublishedRelease, settings: Settings) -> None:

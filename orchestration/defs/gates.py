@@ -11,7 +11,7 @@ import dagster as dg
 
 from expectations.model import CheckResult
 from expectations.thresholds import load_thresholds
-from orchestration.defs.resources import Warehouse
+from orchestration.defs.resources import Warehouse, WarehouseParameter
 from orchestration.notify import Notice
 from orchestration.pipeline.gates import gate_inputs, run_gate
 
@@ -30,7 +30,7 @@ def suite_checks(suite: str, asset_key: dg.AssetKey, needs_staging: bool = False
     ]
 
     @dg.multi_asset_check(name=f"{suite}_suite", specs=specs, description=f"The suite {suite} of the gate.")
-    def _suite(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
+    def _suite(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParameter) -> Iterator[dg.AssetCheckResult]:
         run_id = warehouse.plan.run_id
         inputs = gate_inputs(warehouse.settings, warehouse.paths, run_id if needs_staging else None)
         results = run_gate(suite, inputs, warehouse.paths, run_id, context.run.run_id)

@@ -3,10 +3,9 @@
 Belongs here: one resource, replaceable in tests. Does not belong here: work.
 """
 
-from __future__ import annotations
+from functools import cached_property
 
 import dagster as dg
-from pydantic import PrivateAttr
 
 from orchestration.notify import Notifier, make_notifier
 from orchestration.pipeline.paths import DataPaths
@@ -20,26 +19,11 @@ PUBLISH_POOL = "publication"
 OWNERS = ["team:warehouse"]
 
 
-class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Settings of this deployment and what follows from them."""
+class Warehouse:
+    """Settings of this deployment and what follows from them; made anew for each run and each tick."""
 
-    _settings: Settings | None = PrivateAttr(default=None)
-    _plan: RunPlan | None = PrivateAttr(default=None)
-    _reference: Reference | None = PrivateAttr(default=None)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Warehouse:
-        """A warehouse with these settings instead of the environment's (tests)."""
-        warehouse = cls()
-        warehouse._settings = settings
-        return warehouse
-
-    @property
-    def settings(self) -> Settings:
-        """Settings from the environment, unless a test gave its own."""
-        if self._settings is None:
-            self._settings = Settings()
-        return self._settings
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
     @property
     def paths(self) -> DataPaths:
@@ -51,24 +35,15 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Where failures and refusals are told."""
         return make_notifier(self.settings)
 
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Each run (and each tick) plans anew; within it the plan stays what it was at the start."""
-        del context
-        self._plan = self._reference = None
-
-    @property
+    @cached_property
     def reference(self) -> Reference:
         """Reference tables, read once per run."""
-        if self._reference is None:
-            self._reference = load_reference(self.settings.seeds_dir)
-        return self._reference
+        return load_reference(self.settings.seeds_dir)
 
-    @property
+    @cached_property
     def plan(self) -> RunPlan:
         """What this run does: id, input, periods; made at its first step and kept to its last."""
-        if self._plan is None:
-            self._plan = make_plan(self.settings)
-        return self._plan
+        return make_plan(self.settings)
 
     def require_unchanged_input(self) -> None:
         """Raise PlanError when input, tables or code are no longer those the run was planned on."""
@@ -77,3 +52,12 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 "declarations, reference tables or code changed while the run was at work; it would publish "
                 "a mixture under the name of the old input; start the run again"
             )
+
+
+WarehouseParameter = dg.ResourceParam[Warehouse]
+"""How an asset, check or sensor asks for the warehouse."""
+
+
+def warehouse_resource(settings: Settings | None) -> dg.ResourceDefinition:
+    """The warehouse of these settings; of the environment as it is at the start of each run when None."""
+    return dg.ResourceDefinition(lambda _context: Warehouse(settings if settings is not None else Settings()))

@@ -8,7 +8,7 @@ import dagster as dg
 
 from orchestration.defs.jobs import refresh
 from orchestration.defs.partitions import range_tags, sync_periods
-from orchestration.defs.resources import Warehouse
+from orchestration.defs.resources import Warehouse, WarehouseParameter
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
 from orchestration.pipeline.releases import published_fingerprint
 from orchestration.settings import Settings
@@ -36,7 +36,7 @@ def make_schedule(settings: Settings) -> dg.ScheduleDefinition:
         execution_timezone=settings.schedule_timezone,
         description="Refreshes the warehouse once a month, after most reporters have filed.",
     )
-    def _monthly(context: dg.ScheduleEvaluationContext, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
+    def _monthly(context: dg.ScheduleEvaluationContext, warehouse: WarehouseParameter) -> dg.RunRequest | dg.SkipReason:
         return request_for(context.instance, warehouse)
 
     return _monthly

@@ -16,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration.pipeline.paths import DataPaths
+from orchestration.settings import Settings
 
 CONFIGURATION = Path(__file__).resolve().parents[1] / "dagster.yaml"
 _UNFINISHED = [
@@ -57,6 +58,24 @@ def only_one_run(paths: DataPaths) -> Iterator[None]:
                 "wait until it ends, or name another folder with MIRROR_DATA_DIR"
             ) from error
         yield
+
+
+@contextmanager
+def instance_for_run(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The instance a run of the command line works on.
+
+    In memory by default: writing some thousand events one by one to the page's storage takes a third of a small run,
+    and the audit record keeps every verdict. With MIRROR_KEEP_HISTORY the run goes into the page's history, and runs
+    that were killed there are closed first.
+    """
+    prepare_home(DataPaths(settings.data_folder))
+    if not settings.keep_history:
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield instance
+        return
+    with dg.DagsterInstance.get() as instance:
+        close_killed_runs(instance)
+        yield instance
 
 
 def close_killed_runs(instance: dg.DagsterInstance) -> int:

@@ -35,7 +35,7 @@ from orchestration.comtrade.landing import land_delivery, read_period
 from orchestration.comtrade.ledger import LedgerEntry, is_landed, landed_fingerprint, precedence, read_ledger
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import world_config
-from orchestration.pipeline.storage import Stamps, combine, remove_other_files, write_bytes, write_frame
+from orchestration.pipeline.storage import Stamps, combine, each_period, remove_other_files, write_bytes, write_frame
 from orchestration.reference import Reference
 from orchestration.sample import REFERENCE_FRAMES, iter_deliveries, world_truth
 from orchestration.settings import Settings
@@ -176,7 +176,13 @@ def contract_periods(
     keep = set(all_period_keys)
     for table in (*CONTRACTED_TABLES, "coverage_filed"):
         remove_other_files(paths.contracted / table, keep)
-    summaries = [_contract_period(paths, entries, key, tables, order, stamps, fingerprint) for key in period_keys]
+    held = {entry.delivery_id: set(entry.period_keys) for entry in entries}
+
+    def contract(key: str) -> PeriodSummary:
+        of_period = [entry for entry in entries if key in held[entry.delivery_id]]
+        return _contract_period(paths, of_period, key, tables, order, stamps, fingerprint)
+
+    summaries = each_period(contract, period_keys)
     _complete_coverage(paths, all_period_keys)
     return summaries
 
@@ -192,7 +198,8 @@ def _contract_period(
 ) -> PeriodSummary:
     outputs = {name: paths.table("contracted", name, key) for name in CONTRACTED_TABLES}
     outputs["coverage"] = paths.table("contracted", "coverage_filed", key)
-    order_text = ",".join(f"{d}:{p}" for d, p in order.select("delivery_id", "precedence").iter_rows())
+    # Only the order among this period's deliveries: another file of other periods changes nothing here.
+    order_text = ",".join(d for d in order.sort("precedence")["delivery_id"] if d in {e.delivery_id for e in entries})
     fingerprint = combine(landed_fingerprint(list(entries), key), order_text, code)
     current = stamps.is_current(key, fingerprint, outputs.values())
     if not current:

@@ -14,7 +14,7 @@ import polars as pl
 from orchestration import reconcile
 from orchestration.pipeline.declarations import PeriodSummary
 from orchestration.pipeline.paths import DataPaths
-from orchestration.pipeline.storage import Stamps, combine, remove_other_files, sha256_of_file, write_frame
+from orchestration.pipeline.storage import Stamps, combine, each_period, remove_other_files, sha256_of_file, write_frame
 from orchestration.reconcile import schema
 from orchestration.reconcile.cif_model import PUBLISHED_MODEL
 from orchestration.reference import Reference
@@ -45,7 +45,7 @@ def pair_periods(
     stamps = Stamps(paths.reconciled / "_stamps" / "pairs")
     for table in (*PAIR_TABLES, "valuation_training", "valued", "mirror_flows", "mirror_totals"):
         remove_other_files(paths.reconciled / table, set(all_period_keys))
-    return [_pair_period(paths, key, all_period_keys, tables, stamps, code) for key in period_keys]
+    return each_period(lambda key: _pair_period(paths, key, all_period_keys, tables, stamps, code), period_keys)
 
 
 def months_of(year_key: str, period_keys: Sequence[str]) -> list[str]:
@@ -123,13 +123,14 @@ def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Refe
     fingerprint = combine(*(f"{k}:{sha256_of_file(paths.table('reconciled', 'pairs', k))}" for k in period_keys), code)
     if not stamps.is_current("parameters", fingerprint, [*outputs.values(), *valued.values()]):
         models = _fit_valuation(paths, period_keys, tables)
-        training = []
-        for key, path in valued.items():
+
+        def value(key: str) -> pl.DataFrame:
             pairs = pl.read_parquet(paths.table("reconciled", "pairs", key))
             frame = reconcile.apply_valuation(pairs, models[key[0]], tables)
-            write_frame(path, frame)
-            training.append(reconcile.reliability_training(frame))
-        reliability = reconcile.fit_reliability(pl.concat(training))
+            write_frame(valued[key], frame)
+            return reconcile.reliability_training(frame)
+
+        reliability = reconcile.fit_reliability(pl.concat(each_period(value, period_keys)))
         for name in ("reliability", "chapter_effects", "pooled"):
             write_frame(outputs[name], getattr(reliability, name))
         write_frame(outputs["cif_model"], pl.concat([models[f].card for f in sorted(models)]))
@@ -165,7 +166,7 @@ def reconcile_periods(
     )
     stamps = Stamps(paths.reconciled / "_stamps" / "flows")
     fitted = combine(*(sha256_of_file(folder / f"{name}.parquet") for name in PARAMETER_TABLES), code)
-    return [_reconcile_period(paths, key, model, reference, stamps, fitted) for key in period_keys]
+    return each_period(lambda key: _reconcile_period(paths, key, model, reference, stamps, fitted), period_keys)
 
 
 def _reconcile_period(

@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
+Result = TypeVar("Result")
+PERIODS_AT_ONCE = 2
 _CHUNK_BYTES = 1 << 20
 
 
@@ -52,6 +56,16 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     frame.write_parquet(temporary, compression="zstd", statistics=True)
     temporary.replace(path)
+
+
+def each_period(work: Callable[[str], Result], period_keys: Sequence[str]) -> list[Result]:
+    """Do the same work for every period, two at a time; results in the order of the keys.
+
+    Periods share nothing but parameter tables, so their order does not matter. Two at a time keeps two cores busy
+    where frames are small, and memory at two periods.
+    """
+    with ThreadPoolExecutor(PERIODS_AT_ONCE) as pool:
+        return list(pool.map(work, period_keys))
 
 
 class Stamps:

@@ -8,7 +8,7 @@ import dagster as dg
 from orchestration.defs.gates import suite_checks
 from orchestration.defs.metadata import period_metadata
 from orchestration.defs.partitions import PERIODS
-from orchestration.defs.resources import CPU_POOL, OWNERS, Warehouse
+from orchestration.defs.resources import CPU_POOL, OWNERS, WarehouseParameter
 from orchestration.pipeline.declarations import contract_periods, deliveries_of_run, land
 from orchestration.pipeline.plan import code_fingerprint
 from orchestration.pipeline.storage import combine
@@ -19,7 +19,7 @@ CONTRACTED = dg.AssetKey(["declarations", "contracted"])
 
 
 @dg.asset(key=LANDED, group_name="declarations", owners=OWNERS, kinds={"parquet", "polars"}, pool=CPU_POOL)
-def landed_declarations(warehouse: Warehouse) -> dg.MaterializeResult:
+def landed_declarations(warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """Filed rows as they came: immutable Parquet, one file per reporter, frequency, period, classification and
     data-set version, with a ledger. Files that cannot be read are refused one by one with their reason.
     """
@@ -46,7 +46,7 @@ def landed_declarations(warehouse: Warehouse) -> dg.MaterializeResult:
     kinds={"parquet", "polars"},
     pool=CPU_POOL,
 )
-def contracted_declarations(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+def contracted_declarations(context: dg.AssetExecutionContext, warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """Declarations after the source contract: one row per filed row with its account (pair, total, special or
     quarantine), control totals with coverage, reporter coverage, and revisions between deliveries.
     """

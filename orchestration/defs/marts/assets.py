@@ -14,7 +14,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from orchestration.defs.marts.translator import Translator
-from orchestration.defs.resources import WRITER_POOL, Warehouse
+from orchestration.defs.resources import WRITER_POOL, Warehouse, WarehouseParameter
 from orchestration.pipeline.dbt import dbt_environment, keep_run_results
 from orchestration.reconcile import METHOD_VERSION
 
@@ -44,7 +44,7 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
         dagster_dbt_translator=Translator(),
         pool=WRITER_POOL,
     )
-    def _marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse) -> Iterator[Any]:
+    def _marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseParameter) -> Iterator[Any]:
         staging = warehouse.paths.staging_db(warehouse.plan.run_id)
         staging.parent.mkdir(parents=True, exist_ok=True)
         # A staging file of a killed run is never continued: its content is not known.
@@ -65,7 +65,7 @@ def audit_assets(manifest: Path) -> dg.AssetsDefinition:
         dagster_dbt_translator=Translator(),
         pool=WRITER_POOL,
     )
-    def _audit(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse) -> Iterator[Any]:
+    def _audit(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseParameter) -> Iterator[Any]:
         yield from _run(context, dbt, warehouse, "audit")
 
     return _audit

@@ -9,7 +9,7 @@ from orchestration.defs.declarations.assets import CONTRACTED
 from orchestration.defs.gates import suite_checks
 from orchestration.defs.metadata import period_metadata
 from orchestration.defs.partitions import PERIODS
-from orchestration.defs.resources import CPU_POOL, OWNERS, Warehouse
+from orchestration.defs.resources import CPU_POOL, OWNERS, Warehouse, WarehouseParameter
 from orchestration.pipeline.plan import code_fingerprint
 from orchestration.pipeline.reconciliation import fit_parameters, pair_periods, reconcile_periods
 from orchestration.pipeline.storage import combine
@@ -36,7 +36,7 @@ def _code(warehouse: Warehouse) -> str:
     kinds={"parquet", "polars"},
     pool=CPU_POOL,
 )
-def mirror_pairs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+def mirror_pairs(context: dg.AssetExecutionContext, warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """Both declarations of every flow side by side, with the status that tells nonreporting from silent. A year
     also takes the months of reporters that filed all twelve but no annual set.
     """
@@ -53,7 +53,7 @@ def mirror_pairs(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.
     kinds={"parquet", "scipy"},
     pool=CPU_POOL,
 )
-def parameters(warehouse: Warehouse) -> dg.MaterializeResult:
+def parameters(warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """The margin between CIF and FOB, and each reporter's bias and error spread as exporter and as importer, fitted
     over all periods without the watched products and the suspect corridors.
     """
@@ -72,7 +72,7 @@ def parameters(warehouse: Warehouse) -> dg.MaterializeResult:
     kinds={"parquet", "polars"},
     pool=CPU_POOL,
 )
-def mirror_flows(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+def mirror_flows(context: dg.AssetExecutionContext, warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """Reconciled flows with their intervals, and corridor totals from both sides."""
     summaries = reconcile_periods(warehouse.paths, context.partition_keys, warehouse.reference, _code(warehouse))
     return dg.MaterializeResult(metadata=period_metadata(context, FLOWS, summaries))

@@ -12,7 +12,7 @@ import dagster as dg
 
 from orchestration.defs.gates import suite_checks
 from orchestration.defs.marts.translator import Translator
-from orchestration.defs.resources import CPU_POOL, OWNERS, PUBLISH_POOL, Warehouse
+from orchestration.defs.resources import CPU_POOL, OWNERS, PUBLISH_POOL, WarehouseParameter
 from orchestration.notify import Notice
 from orchestration.pipeline.gates import write_audit_results
 from orchestration.pipeline.releases import export_run, publish_run, record_audit
@@ -48,7 +48,7 @@ def staged_marts(manifest: Path) -> dg.AssetsDefinition:
         kinds={"duckdb", "parquet"},
         pool=CPU_POOL,
     )
-    def _staged(warehouse: Warehouse) -> dg.MaterializeResult:
+    def _staged(warehouse: WarehouseParameter) -> dg.MaterializeResult:
         """Public tables of this run as Parquet in a fixed row order: what the gate judges and publication takes."""
         summary = export_run(warehouse.settings, warehouse.paths, warehouse.plan.run_id)
         return dg.MaterializeResult(
@@ -67,7 +67,7 @@ mart_checks = suite_checks("marts", STAGED, needs_staging=True)
 
 
 @dg.asset(key=AUDIT_RESULTS, deps=[STAGED], group_name=GROUP, owners=OWNERS, kinds={"parquet"}, pool=CPU_POOL)
-def audit_results(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+def audit_results(context: dg.AssetExecutionContext, warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """Every check of this execution with its figure and verdict, and the record that publication re-reads."""
     run_id, execution_id = warehouse.plan.run_id, context.run.run_id
     results = write_audit_results(warehouse.paths, run_id, execution_id)
@@ -90,7 +90,7 @@ def audit_results(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg
     kinds={"duckdb", "parquet", "csv"},
     pool=PUBLISH_POOL,
 )
-def published_release(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+def published_release(context: dg.AssetExecutionContext, warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """The release analysts query: written whole beside the published one, then the pointer is swapped. Refused
     unless this very execution left a clean audit record.
     """
