@@ -11,7 +11,7 @@ import dagster as dg
 
 from orchestration.defs.declarations.assets import contracted_declarations, declaration_checks, landed_declarations
 from orchestration.defs.jobs import refresh
-from orchestration.defs.marts.assets import audit_assets, dbt_resource, mart_assets
+from orchestration.defs.marts.assets import dbt_resource, mart_assets
 from orchestration.defs.progress import progress_logger
 from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
 from orchestration.defs.release.assets import audit_results, mart_checks, published_release, staged_marts
@@ -37,7 +37,6 @@ def build_definitions(settings: Settings | None = None, manifest: Path | None = 
             parameters,
             mirror_flows,
             mart_assets(parsed),
-            audit_assets(parsed),
             staged_marts(parsed),
             audit_results,
             published_release,

@@ -12,16 +12,23 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from orchestration.pipeline.declarations import declare_planted_world
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
 from orchestration.pipeline.releases import published_fingerprint, published_release
 from orchestration.pipeline.storage import remove_temporaries
-from orchestration.reference import ReferenceError
+from orchestration.reference import ReferenceError, load_reference
 from orchestration.release import PublishedRelease, ReleaseError
 from orchestration.settings import PROJECT_DIR, Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from orchestration.pipeline.dbt import ManifestParse
 
 REFUSED, UNUSABLE = 1, 2
 FIRST_QUERY = "queries/01_largest_anomalous_gaps.sql"
@@ -95,39 +102,47 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
-    from orchestration.defs.build import build_definitions
-    from orchestration.defs.partitions import range_tags, sync_periods
-    from orchestration.defs.session import IN_PROCESS_TAG, instance_for_run
-    from orchestration.pipeline.dbt import dbt_environment, ensure_manifest
+    from orchestration.pipeline.dbt import ManifestParse, dbt_environment
     from orchestration.reconcile import METHOD_VERSION
 
     origin = settings.declarations if settings.source == "files" else f"planted world, seed {settings.sample_seed}"
-    print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.")
+    print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.", flush=True)
     for layer in (paths.root / "sample", paths.landed, paths.ledger, paths.contracted, paths.reconciled, paths.runs):
         remove_temporaries(layer)
-    # Parsed with the very environment of this run, so that dbt finds nothing to parse again when it builds.
-    environment = dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads)
-    definitions = build_definitions(settings, ensure_manifest(settings.dbt_dir, environment))
-    with instance_for_run(settings) as instance:
-        sync_periods(instance, plan.period_keys)
-        tags = {**range_tags(plan.period_keys), "mirror/run_id": plan.run_id, IN_PROCESS_TAG: "command line"}
-        said = paths.run(plan.run_id) / "said.txt"
-        said.parent.mkdir(parents=True, exist_ok=True)
-        with said.open("w", encoding="utf-8") as handle, contextlib.redirect_stdout(handle):
-            outcome = definitions.resolve_job_def("refresh").execute_in_process(
-                instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}, tags=tags
-            )
-        if not outcome.success:
-            _say_failure(outcome, said)
-            return REFUSED
+    # Parsed with the very environment of this run, so that dbt finds nothing to parse again when it builds; and in a
+    # process of its own, while this one declares the planted world and reads the libraries.
+    parse = ManifestParse(settings.dbt_dir, dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads))
+    if settings.source == "sample":
+        declare_planted_world(settings, paths, load_reference(settings.seeds_dir), plan.input_fingerprint)
+    outcome = _execute(settings, paths, plan, parse)
+    if not outcome.success:
+        _say_failure(outcome, paths.said(plan.run_id))
+        return REFUSED
     _say_release(published_release(paths), settings)
     return 0
 
 
-def _say_failure(outcome: object, said: Path) -> None:
-    import dagster as dg
+def _execute(settings: Settings, paths: DataPaths, plan: RunPlan, parse: ManifestParse) -> dg.ExecuteInProcessResult:
+    from orchestration.defs.build import build_definitions
+    from orchestration.defs.partitions import range_tags, sync_periods
+    from orchestration.defs.session import IN_PROCESS_TAG, instance_for_run
 
-    assert isinstance(outcome, dg.ExecuteInProcessResult)
+    definitions = build_definitions(settings, parse.manifest())
+    tags = {**range_tags(plan.period_keys), "mirror/run_id": plan.run_id, IN_PROCESS_TAG: "command line"}
+    said = paths.said(plan.run_id)
+    said.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        instance_for_run(settings) as instance,
+        said.open("w", encoding="utf-8") as handle,
+        contextlib.redirect_stdout(handle),
+    ):
+        sync_periods(instance, plan.period_keys)
+        return definitions.resolve_job_def("refresh").execute_in_process(
+            instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}, tags=tags
+        )
+
+
+def _say_failure(outcome: dg.ExecuteInProcessResult, said: Path) -> None:
     print("\nNo release was published; what analysts see is unchanged.")
     refused = [e for e in outcome.get_asset_check_evaluations() if not e.passed and e.blocking]
     for check in refused:

@@ -43,42 +43,62 @@ def dbt_environment(paths: DataPaths, run_id: str, method_version: str, threads:
     }
 
 
+class ManifestParse:
+    """dbt parsing its project in a process of its own, begun at once and waited for when the manifest is needed.
+
+    Nothing is parsed when the project's files are those of the last time. `environment` is what dbt will be run with:
+    parsed with another one, dbt parses again when it builds.
+    """
+
+    def __init__(self, dbt_dir: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._dbt_dir = dbt_dir
+        self._stamp = dbt_dir / "target" / "manifest_fingerprint.txt"
+        self._fingerprint = fingerprint_of_tree(dbt_dir, PROJECT_FILES)
+        self._process: subprocess.Popen[str] | None = None
+        if not (
+            self._manifest.is_file()
+            and self._stamp.is_file()
+            and self._stamp.read_text(encoding="utf-8") == self._fingerprint
+        ):
+            self._process = self._start(environment)
+
+    @property
+    def _manifest(self) -> Path:
+        return self._dbt_dir / "target" / "manifest.json"
+
+    def _start(self, environment: Mapping[str, str] | None) -> subprocess.Popen[str]:
+        program, folder = str(Path(sys.executable).with_name("dbt")), str(self._dbt_dir)
+        placeholder = dbt_environment(DataPaths(self._dbt_dir / "target" / "unused"), "parse", "parse", 1)
+        return subprocess.Popen(
+            [program, "parse", "--project-dir", folder, "--profiles-dir", folder, "--quiet"],
+            env={**os.environ, **(environment or placeholder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def manifest(self) -> Path:
+        """The manifest's path. Raises ManifestError with dbt's own words when the project does not parse."""
+        if self._process is not None:
+            said, _ = self._process.communicate()
+            if self._process.returncode != 0:
+                raise ManifestError(
+                    f"dbt cannot parse its project, so no model can be built; mend what dbt says: {said}"
+                )
+            write_bytes(self._stamp, self._fingerprint.encode())
+            self._process = None
+        return self._manifest
+
+
 def ensure_manifest(dbt_dir: Path, environment: Mapping[str, str] | None = None) -> Path:
     """Parse the dbt project when its files changed since the last time; returns the manifest's path.
 
     Raises ManifestError with dbt's own words when the project does not parse.
     """
-    manifest = dbt_dir / "target" / "manifest.json"
-    stamp = dbt_dir / "target" / "manifest_fingerprint.txt"
-    fingerprint = fingerprint_of_tree(dbt_dir, PROJECT_FILES)
-    if manifest.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint:
-        return manifest
-    placeholder = dbt_environment(DataPaths(dbt_dir / "target" / "unused"), "parse", "parse", 1)
-    outcome = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("dbt")),
-            "parse",
-            "--project-dir",
-            str(dbt_dir),
-            "--profiles-dir",
-            str(dbt_dir),
-            "--quiet",
-        ],
-        env={**os.environ, **placeholder, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if outcome.returncode != 0:
-        raise ManifestError(
-            "dbt cannot parse its project, so no model can be built; mend what dbt says: "
-            f"{outcome.stdout}{outcome.stderr}"
-        )
-    write_bytes(stamp, fingerprint.encode())
-    return manifest
+    return ManifestParse(dbt_dir, environment).manifest()
 
 
-def keep_run_results(target: Path, paths: DataPaths, run_id: str, step: str, execution_id: str) -> None:
+def keep_run_results(target: Path, paths: DataPaths, run_id: str, execution_id: str) -> None:
     """Keep what dbt said of its tests, marked with the execution, for the audit record."""
     said = json.loads((target / "run_results.json").read_text(encoding="utf-8"))
     tests = [
@@ -92,4 +112,4 @@ def keep_run_results(target: Path, paths: DataPaths, run_id: str, step: str, exe
         if result["unique_id"].startswith("test.")
     ]
     kept = {"execution_id": execution_id, "tests": sorted(tests, key=lambda t: str(t["unique_id"]))}
-    write_bytes(paths.run(run_id) / "audit" / f"dbt_{step}.json", json.dumps(kept, indent=1).encode())
+    write_bytes(paths.run(run_id) / "audit" / "dbt_tests.json", json.dumps(kept, indent=1).encode())

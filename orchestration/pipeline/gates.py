@@ -45,9 +45,7 @@ def primary_keys(manifest: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def run_gate(
-    suite: str, inputs: GateInputs, paths: DataPaths, run_id: str, execution_id: str
-) -> list[CheckResult]:
+def run_gate(suite: str, inputs: GateInputs, paths: DataPaths, run_id: str, execution_id: str) -> list[CheckResult]:
     """Run one suite and keep its results under the run, marked with the execution they belong to."""
     results = run_suite(suite, inputs)
     kept = {"execution_id": execution_id, "results": [vars(result) for result in results]}
@@ -75,7 +73,7 @@ def write_audit_results(paths: DataPaths, run_id: str, execution_id: str) -> lis
 
 def dbt_results(paths: DataPaths, run_id: str, execution_id: str) -> list[CheckResult]:
     """What dbt said of its tests in this execution, as rows of the audit record (suite `dbt_tests`)."""
-    path = paths.run(run_id) / "audit" / "dbt_marts.json"
+    path = paths.run(run_id) / "audit" / "dbt_tests.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if kept.get("execution_id") != execution_id:
         return []

@@ -68,6 +68,10 @@ class DataPaths:
         """The DuckDB file that dbt builds in; analysts never read it."""
         return self.run(run_id) / "staging.duckdb"
 
+    def said(self, run_id: str) -> Path:
+        """What dbt and other tools printed during the run."""
+        return self.run(run_id) / "said.txt"
+
     def audit_results(self, run_id: str) -> Path:
         """Results of the gates as one Parquet file."""
         return self.run(run_id) / "audit" / "results.parquet"

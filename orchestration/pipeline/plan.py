@@ -35,6 +35,7 @@ CODE = (
     "orchestration/pipeline/**/*.py",
     "orchestration/release/**/*.py",
     "orchestration/reference.py",
+    "requirements/lock.txt",
     "expectations/**/*",
     "dbt_project/*.yml",
     "dbt_project/models/**/*",

@@ -103,8 +103,6 @@ def state_of(staging: Path) -> tuple[int, int]:
 def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[Column, ...]]:
     rows = con.execute(
         "select c.table_name, c.column_name, c.data_type, coalesce(c.comment, '') from duckdb_columns() c "
-        "semi join duckdb_tables() t on t.database_name = c.database_name and t.schema_name = c.schema_name "
-        "and t.table_name = c.table_name "
         f"where c.database_name = 'staging' and c.schema_name = {text(SCHEMA)} order by c.table_name, c.column_index"
     ).fetchall()
     found: dict[str, tuple[Column, ...]] = {}
@@ -114,9 +112,10 @@ def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[Column, ...]]:
 
 
 def _descriptions(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    where = f"where database_name = 'staging' and schema_name = {text(SCHEMA)}"
     rows = con.execute(
-        "select table_name, coalesce(comment, '') from duckdb_tables() "
-        f"where database_name = 'staging' and schema_name = {text(SCHEMA)}"
+        f"select table_name, coalesce(comment, '') from duckdb_tables() {where} union all "
+        f"select view_name, coalesce(comment, '') from duckdb_views() {where}"
     ).fetchall()
     return dict(rows)
 

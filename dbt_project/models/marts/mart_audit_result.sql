@@ -1,4 +1,4 @@
-{{ config(tags=['audit']) }}
+{{ config(materialized='view', tags=['audit']) }}
 
 select
     suite,

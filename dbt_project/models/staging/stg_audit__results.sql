@@ -1,4 +1,4 @@
-{{ config(tags=['audit']) }}
+{{ config(materialized='ephemeral', tags=['audit']) }}
 
 with source as (
 

@@ -123,7 +123,7 @@ def test_publication_is_refused_when_one_model_test_was_not_made(waiting: Run) -
 
 
 def test_publication_is_refused_when_a_model_test_failed(waiting: Run) -> None:
-    path = waiting.paths.run(waiting.run_id) / "audit" / "dbt_marts.json"
+    path = waiting.paths.run(waiting.run_id) / "audit" / "dbt_tests.json"
     said = json.loads(path.read_text(encoding="utf-8"))
     said["tests"][0] |= {"status": "fail", "failures": 3, "message": "Got 3 results"}
     path.write_text(json.dumps(said), encoding="utf-8")
@@ -131,7 +131,7 @@ def test_publication_is_refused_when_a_model_test_failed(waiting: Run) -> None:
 
 
 def test_publication_is_refused_when_a_model_test_was_skipped(waiting: Run) -> None:
-    path = waiting.paths.run(waiting.run_id) / "audit" / "dbt_marts.json"
+    path = waiting.paths.run(waiting.run_id) / "audit" / "dbt_tests.json"
     said = json.loads(path.read_text(encoding="utf-8"))
     said["tests"][0] |= {"status": "skipped"}
     path.write_text(json.dumps(said), encoding="utf-8")

@@ -180,7 +180,7 @@ class Run:
             self._keep(f"{suite}.json", {"execution_id": self.execution_id, "results": kept})
         names = [f"{name}_rows_have_one_key_each" for name in MODELS] if tests is None else tests
         said = [{"unique_id": f"test.p.{n}.0f", "status": "pass", "failures": 0, "message": None} for n in names]
-        self._keep("dbt_marts.json", {"execution_id": self.execution_id, "tests": said})
+        self._keep("dbt_tests.json", {"execution_id": self.execution_id, "tests": said})
         return self
 
     def audit(self) -> Run:
