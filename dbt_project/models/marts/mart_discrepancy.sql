@@ -1,5 +1,5 @@
--- What could explain a gap innocently stands beside it. Timing: a gap of the opposite sign in the period before or after
--- takes back at least half of this one, as goods under way at the turn of a period do.
+-- What could explain a gap innocently stands beside it. Timing: a gap of the opposite sign in the period before or
+-- after takes back at least half of this one, as goods under way at the turn of a period do.
 with flows as (
 
     select * from {{ ref('stg_reconciled__mirror_flows') }}
@@ -41,8 +41,8 @@ neighbours as (
     select
         mirror_flow_id,
         gap_fob_usd,
-        case when lag(period_number) over flow = period_number - 1 then lag(gap_fob_usd) over flow end as gap_before_usd,
-        case when lead(period_number) over flow = period_number + 1 then lead(gap_fob_usd) over flow end as gap_after_usd
+        case when lag(period_number) over flow = period_number - 1 then lag(gap_fob_usd) over flow end as gap_before,
+        case when lead(period_number) over flow = period_number + 1 then lead(gap_fob_usd) over flow end as gap_after
     from numbered
     window
         flow as (
@@ -56,8 +56,8 @@ timing as (
 
     select
         mirror_flow_id,
-        coalesce(abs(gap_fob_usd + gap_before_usd) <= abs(gap_fob_usd) / 2, false)
-        or coalesce(abs(gap_fob_usd + gap_after_usd) <= abs(gap_fob_usd) / 2, false) as is_timing_plausible
+        coalesce(abs(gap_fob_usd + gap_before) <= abs(gap_fob_usd) / 2, false)
+        or coalesce(abs(gap_fob_usd + gap_after) <= abs(gap_fob_usd) / 2, false) as is_timing_plausible
     from neighbours
 
 )

@@ -1,0 +1,72 @@
+"""Every rule written in SQL has a unit test, and every unit test fails when its rule is broken.
+
+Belongs here: which models need a unit test, and breaking their rules in a copy of the project. Does not belong here:
+the unit tests themselves (beside the models) and that they pass (`test_build`).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse.building import Warehouse, results_in, run_dbt
+
+pytestmark = pytest.mark.xdist_group("warehouse")
+
+# Models that only rename, cast and select: there is no rule to test.
+WITHOUT_RULE = {"dim_place", "dim_place_role", "mart_audit_result", "mart_cif_model", "mart_reporter_reliability"}
+_RULE = re.compile(r"\b(case|join|where|group by|over|union|coalesce|sum|count|min|max)\b")
+# One broken rule per unit test: (model, what stands there, what is put in its place).
+BROKEN_RULES = (
+    ("intermediate/int_mirror_flow_q_values", "order by p_rank desc", "order by p_rank asc"),
+    ("intermediate/int_watched_products", "('controlled', 'predecessor')", "('controlled', 'predecessor', 'decoy')"),
+    ("intermediate/int_filed_valuation", "else 'mixed'", "else min(valuation_filed)"),
+    ("marts/dim_control", "jurisdiction <> 'none'", "jurisdiction is not null"),
+    ("marts/dim_period", "where period_start is not null", "where true"),
+    ("marts/dim_product", "where jurisdiction <> 'none'", "where true"),
+    ("marts/dim_product_family", "families.hs_revision_to =", "families.hs_revision_from ="),
+    ("marts/dim_source_file", "account_reason = 'superseded_vintage'", "account = 'special'"),
+    ("marts/fct_declaration", "where not is_rolled_up", "where is_rolled_up"),
+    ("marts/fct_mirror_flow", "left join", "inner join"),
+    ("marts/fct_mirror_total", "exports.flow_code = 'X'", "exports.flow_code = 'M'"),
+    ("marts/fct_reporter_coverage", "coverage.declaration_count > 0", "coverage.declaration_count >= 0"),
+    ("marts/mart_conservation", "account = 'special'", "account = 'total'"),
+    ("marts/mart_data_revision", "else 'mixed'", "else min(valuation_filed)"),
+    ("marts/mart_discrepancy", "role = 'reexport_hub'", "role = 'transit_candidate'"),
+    ("marts/mart_discrepancy", "period_number - 1", "period_number - 2"),
+    ("marts/mart_quarantine", "where account = 'quarantine'", "where true"),
+)
+
+
+def test_every_model_with_a_rule_has_a_unit_test_when_the_project_is_built(warehouse: Warehouse) -> None:
+    models = [node for node in warehouse.manifest["nodes"].values() if node["resource_type"] == "model"]
+    tested = {one["model"] for one in warehouse.manifest["unit_tests"].values()}
+    with_rule = {node["name"] for node in models if node["fqn"][1] != "staging"} - WITHOUT_RULE
+    assert with_rule == tested
+
+
+def test_a_model_is_called_plain_only_when_its_sql_has_no_rule(warehouse: Warehouse) -> None:
+    plain = [n for n in warehouse.manifest["nodes"].values() if n["name"] in WITHOUT_RULE or n["fqn"][1] == "staging"]
+    sql = {node["name"]: node["raw_code"] for node in plain if node["resource_type"] == "model"}
+    assert len(sql) > len(WITHOUT_RULE)
+    assert [name for name, text in sql.items() if _RULE.search(text)] == []
+
+
+def test_every_unit_test_fails_when_its_rule_is_broken(warehouse: Warehouse, project_dir: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(project_dir / "dbt_project", project, ignore=shutil.ignore_patterns("target", "logs"))
+    for model, old, new in BROKEN_RULES:
+        path = project / "models" / f"{model}.sql"
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{model} no longer holds {old!r}; break its rule another way"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+    target = tmp_path / "target"
+    target.mkdir()
+    shutil.copy(warehouse.manifest_path.with_name("partial_parse.msgpack"), target)
+    run_dbt(["test", "--select", "test_type:unit"], project, target, warehouse.environment)
+    results = results_in(target)
+    assert set(results) == set(warehouse.manifest["unit_tests"])
+    assert {name: one["message"] for name, one in results.items() if one["status"] != "fail"} == {}
