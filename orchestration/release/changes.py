@@ -106,7 +106,7 @@ def _declared(pair: _Pair) -> str:
         return _not_comparable(title)
     moved = pair.source("mart_conservation") + _full_join(keys, "declared_usd")
     counts = pair.rows(
-        f"{moved} select count_if(before is null), count_if(after is null), count_if(before is not null and "
+        f"{moved} select count(*) filter (where before is null), count(*) filter (where after is null), count(*) filter (where before is not null and "
         "after is not null) from moved"
     )[0]
     largest = pair.rows(
@@ -162,7 +162,7 @@ def _flows(pair: _Pair) -> str:
         f"old.reconciled_fob_usd) > {MOVED} * greatest(abs(new.reconciled_fob_usd), abs(old.reconciled_fob_usd)))"
     )
     counts = pair.rows(
-        f"{moved} select count_if(is_new), count_if(is_gone), count_if(not is_new and not is_gone and status_before is "
+        f"{moved} select count(*) filter (where is_new), count(*) filter (where is_gone), count(*) filter (where not is_new and not is_gone and status_before is "
         "distinct from status_after), count(*), sum(after) filter (where is_new), sum(before) filter (where is_gone) "
         "from moved"
     )[0]
@@ -190,7 +190,9 @@ def _discrepancies(pair: _Pair) -> str:
         "(select mirror_flow_id, gap_fob_usd, q_value, true as is_new from b anti join a using (mirror_flow_id) union "
         "all select mirror_flow_id, gap_fob_usd, q_value, false from a anti join b using (mirror_flow_id))"
     )
-    new, gone = pair.rows(f"{moved} select count_if(is_new), count_if(not is_new) from moved")[0]
+    new, gone = pair.rows(
+        f"{moved} select count(*) filter (where is_new), count(*) filter (where not is_new) from moved"
+    )[0]
     rows = pair.rows(
         f"{moved} select is_new, mirror_flow_id, gap_fob_usd, q_value from moved order by abs(gap_fob_usd) desc nulls "
         f"last, mirror_flow_id limit {TOLD_ROWS}"

@@ -19,7 +19,9 @@ from orchestration.release.tables import Column, Table
 MANIFEST = "datapackage.json"
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
 CSV_ROW_LIMIT = 1_048_575
-"""Rows a spreadsheet holds beside the header; larger tables are published as Parquet and DuckDB only."""
+"""Rows that Excel and LibreOffice hold beside the header."""
+CSV_CELL_LIMIT = 10_000_000
+"""Cells that Google Sheets holds; beyond it the others become unusable too."""
 
 _TYPES = {
     "VARCHAR": "string",
@@ -66,8 +68,12 @@ def unit_of(column: Column) -> str | None:
 
 
 def is_for_spreadsheets(table: Table) -> bool:
-    """Whether the table is small enough for a spreadsheet and published as CSV too."""
-    return table.row_count <= CSV_ROW_LIMIT
+    """Whether a spreadsheet holds the table; larger ones are published as Parquet and in the database only."""
+    return table.row_count <= CSV_ROW_LIMIT and _cells(table) <= CSV_CELL_LIMIT
+
+
+def _cells(table: Table) -> int:
+    return table.row_count * len(table.published_columns)
 
 
 def make_manifest(folder: Path, tables: Sequence[Table], release_id: str, record: AuditRecord) -> Mapping[str, Any]:
@@ -86,8 +92,8 @@ def make_manifest(folder: Path, tables: Sequence[Table], release_id: str, record
         "method_version": record.method_version,
         "row_counts": {table.name: table.row_count for table in tables},
         "left_out_of_csv": {
-            table.name: f"{table.row_count} rows; a spreadsheet holds {CSV_ROW_LIMIT} beside the header. Use the "
-            "Parquet file or warehouse.duckdb."
+            table.name: f"{table.row_count} rows, {_cells(table)} cells; spreadsheets hold {CSV_ROW_LIMIT} rows and "
+            f"{CSV_CELL_LIMIT} cells. Use the Parquet file or warehouse.duckdb."
             for table in tables
             if not is_for_spreadsheets(table)
         },

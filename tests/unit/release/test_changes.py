@@ -85,6 +85,18 @@ def test_checks_are_told_when_their_figure_moved(told: str) -> None:
     assert len(text.splitlines()) == 3
 
 
+def test_every_section_says_none_when_nothing_moved(published: Published, tmp_path: Path) -> None:
+    parquet = published.release.path / "parquet"
+    with session(tmp_path) as con:
+        text = describe_changes(con, Side("r-2", parquet, ()), Side("r-1", parquet, ()), "sample")
+    assert section(text, "Declared value, by reporter, flow and period") == "New: 0. Gone: 0. Revised: 0."
+    assert section(text, "Data sets replaced by a newer delivery") == "Since the last release: 0."
+    assert section(text, "Mirror flows").startswith("New: 0 (0 USD FOB). Gone: 0 (0 USD FOB). Other status: 0.")
+    assert section(text, "Mirror flows").endswith("by more than 1%: 0.")
+    assert section(text, "Anomalous gaps") == "False-discovery rate below 0.05. New: 0. Gone: 0."
+    assert section(text, "Checks whose figure moved").strip() == "None."
+
+
 def test_a_status_and_a_reconciled_value_are_told_when_they_moved(waiting: Run) -> None:
     waiting.say("update marts.fct_mirror_flow set status = 'other' where mirror_flow_id = 'A-2020-0006'")
     waiting.say("update marts.fct_mirror_flow set reconciled_fob_usd = 7200 where mirror_flow_id = 'A-2020-0007'")

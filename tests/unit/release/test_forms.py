@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from orchestration.release import ReleaseError, build, database
 from orchestration.release.database import STORAGE_NUMBER, storage_number, write_database
 from orchestration.release.engine import session
 from orchestration.release.files import sha256_of
-from orchestration.release.manifest import unit_of
+from orchestration.release.manifest import is_for_spreadsheets, unit_of
 from orchestration.release.tables import AUDIT_TABLE, Column, Table
 from tests.unit.release.conftest import Published
 from tests.unit.release.world import MODELS, Run
@@ -93,17 +94,30 @@ def test_every_resource_exists_once_when_listed(published: Published, manifest: 
     assert all((published.release.path / one["path"]).is_file() for one in manifest["resources"])
 
 
+@pytest.mark.parametrize(("limit", "held"), [("CSV_ROW_LIMIT", 39), ("CSV_CELL_LIMIT", 279)])
 def test_a_large_table_is_left_out_of_csv_when_no_spreadsheet_holds_it(
-    waiting: Run, monkeypatch: pytest.MonkeyPatch
+    waiting: Run, monkeypatch: pytest.MonkeyPatch, limit: str, held: int
 ) -> None:
-    monkeypatch.setattr("orchestration.release.manifest.CSV_ROW_LIMIT", 39)
+    """fct_declaration has 40 rows of 7 columns, fct_mirror_flow 12 of 10."""
+    monkeypatch.setattr(f"orchestration.release.manifest.{limit}", held)
     release = waiting.publish()
     manifest = json.loads((release.path / "datapackage.json").read_text(encoding="utf-8"))
     assert not (release.path / "csv" / "fct_declaration.csv").exists()
     assert (release.path / "csv" / "fct_mirror_flow.csv").exists()
     assert manifest["left_out_of_csv"].keys() == {"fct_declaration", AUDIT_TABLE}
-    assert "40 rows; a spreadsheet holds 39" in manifest["left_out_of_csv"]["fct_declaration"]
+    assert "40 rows, 280 cells; spreadsheets hold " in manifest["left_out_of_csv"]["fct_declaration"]
     assert "fct_declaration-csv" not in [one["name"] for one in manifest["resources"]]
+    assert (release.path / "parquet" / "fct_declaration.parquet").exists()
+
+
+def test_a_table_is_published_as_csv_when_a_spreadsheet_just_holds_it() -> None:
+    columns = tuple(Column(f"c{number}", "DOUBLE", "") for number in range(9))
+    table = Table("t", "", columns, (), 1_000_000, "", (), ())
+    assert is_for_spreadsheets(table)
+    assert not is_for_spreadsheets(replace(table, row_count=1_000_001))
+    narrow = replace(table, columns=columns[:1], row_count=1_048_575)
+    assert is_for_spreadsheets(narrow)
+    assert not is_for_spreadsheets(replace(narrow, row_count=1_048_576))
 
 
 @pytest.mark.parametrize(
