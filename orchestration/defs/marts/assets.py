@@ -22,10 +22,6 @@ from orchestration.reconcile import METHOD_VERSION
 BUILD = ("build", "--exclude-resource-type", "unit_test")
 """Unit tests belong to the test suite, not to a run."""
 
-TESTS_BEFORE_THEIR_ROWS = "test_type:data,mart_audit_result+"
-"""The audit mart is a view on the results of the gate, which come after it. Its tests would find an empty table here;
-the test suite runs them on results, and publication compares the view with the stored record, row by row."""
-
 
 def dbt_resource(dbt_dir: Path) -> DbtCliResource:
     """The dbt program of this very environment, whatever stands on the search path."""
@@ -41,7 +37,6 @@ def mart_assets(manifest: Path) -> dg.AssetsDefinition:
 
     @dbt_assets(
         manifest=manifest,
-        exclude=TESTS_BEFORE_THEIR_ROWS,
         name="dbt_marts",
         dagster_dbt_translator=Translator(),
         pool=WRITER_POOL,
