@@ -106,8 +106,8 @@ def _declared(pair: _Pair) -> str:
         return _not_comparable(title)
     moved = pair.source("mart_conservation") + _full_join(keys, "declared_usd")
     counts = pair.rows(
-        f"{moved} select count(*) filter (where before is null), count(*) filter (where after is null), count(*) filter (where before is not null and "
-        "after is not null) from moved"
+        f"{moved} select count(*) filter (where before is null), count(*) filter (where after is null), "
+        "count(*) filter (where before is not null and after is not null) from moved"
     )[0]
     largest = pair.rows(
         f"{moved} select {', '.join(keys)}, before, after from moved order by "
@@ -162,9 +162,9 @@ def _flows(pair: _Pair) -> str:
         f"old.reconciled_fob_usd) > {MOVED} * greatest(abs(new.reconciled_fob_usd), abs(old.reconciled_fob_usd)))"
     )
     counts = pair.rows(
-        f"{moved} select count(*) filter (where is_new), count(*) filter (where is_gone), count(*) filter (where not is_new and not is_gone and status_before is "
-        "distinct from status_after), count(*), sum(after) filter (where is_new), sum(before) filter (where is_gone) "
-        "from moved"
+        f"{moved} select count(*) filter (where is_new), count(*) filter (where is_gone), count(*) filter (where not "
+        "is_new and not is_gone and status_before is distinct from status_after), count(*), "
+        "sum(after) filter (where is_new), sum(before) filter (where is_gone) from moved"
     )[0]
     rows = pair.rows(
         f"{moved} select mirror_flow_id, status_before, status_after, before, after, gap_after from moved order by "
