@@ -26,7 +26,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, project_dir: Path) -> Wa
     root = tmp_path_factory.mktemp("warehouse")
     paths, target = DataPaths(root / "data"), root / "target"
     write_small_world(paths, RUN_ID)
-    environment = dbt_environment(paths, RUN_ID, METHOD_VERSION, threads=2)
+    # The small world has results of a gate; in a run they come after the build, so there these tests stay off.
+    environment = dbt_environment(paths, RUN_ID, METHOD_VERSION, threads=2) | {"DBT_AUDIT_IS_FILLED": "true"}
     outcome = run_dbt(["build"], project_dir / "dbt_project", target, environment)
     assert (target / "run_results.json").is_file(), outcome.stdout + outcome.stderr
     manifest_path = target / "manifest.json"

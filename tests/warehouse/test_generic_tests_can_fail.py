@@ -101,7 +101,7 @@ class Copies:
         self.con.execute("attach ':memory:' as staging")
         self.nodes = warehouse.manifest["nodes"]
         for node in self.nodes.values():
-            if node["resource_type"] in ("model", "seed") and node["config"]["materialized"] != "view":
+            if node["resource_type"] in ("model", "seed") and node["schema"] != "staging":
                 name = f"{node['schema']}.{node['name']}"
                 self.con.execute(f"create schema if not exists staging.{node['schema']}")
                 self.con.execute(f"create table staging.{name} as select * from built.{name}")
