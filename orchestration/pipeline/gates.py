@@ -14,20 +14,23 @@ from expectations.model import CheckResult, GateInputs
 from expectations.runner import run_suite, write_results
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import write_bytes
+from orchestration.release.published import last_release_before
 from orchestration.settings import Settings
 
 SUITES = ("landed_declarations", "reconciled_flows", "marts")
 
 
-def gate_inputs(settings: Settings, paths: DataPaths, staging_run_id: str | None) -> GateInputs:
-    """Where the gate of this run finds its data; the staging database only once it is built."""
-    latest = paths.releases / "latest"
+def gate_inputs(settings: Settings, paths: DataPaths, run_id: str, needs_staging: bool) -> GateInputs:
+    """Where the gate of this run finds its data; the staging database only where it is built.
+
+    The run is compared with the last release of another run: done again, it must find what it found the first time.
+    """
     return GateInputs(
         contracted_dir=paths.contracted,
         reconciled_dir=paths.reconciled,
         seeds_dir=settings.seeds_dir,
-        staging_db=paths.staging_db(staging_run_id) if staging_run_id else None,
-        last_release_dir=latest.resolve() if latest.exists() else None,
+        staging_db=paths.staging_db(run_id) if needs_staging else None,
+        last_release_dir=last_release_before(paths.releases, run_id),
         landed_dir=paths.landed,
         source=settings.source,
         primary_keys=primary_keys(settings.dbt_dir / "target" / "manifest.json"),
