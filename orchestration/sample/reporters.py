@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from orchestration.sample.cells import Cells
 from orchestration.sample.config import WorldConfig
 from orchestration.sample.draws import Draws, Flags, Floats, Ints, Keys, Stream
 from orchestration.sample.evasion import Case, boom_place, month_number
@@ -26,18 +27,23 @@ ROLE_NAMES = ("exporter", "importer")
 SILENT_MONTH = month_number(2022, 2)
 STEADY_MASS = 2_500.0
 SIGMA_RANGE = (0.03, 0.7)
+MAX_HIDDEN_SHARE = 0.05
 THRESHOLDS_USD = (0.0, 1_000.0, 2_500.0, 10_000.0)
 NO_BREAKDOWN, BY_TRANSPORT, BY_CUSTOMS, BY_PARTNER2, TRANSPORT_WITHOUT_TOTAL = range(5)
 
 
 @dataclass(frozen=True)
 class ReporterTable:
-    """Traits by trader index. `sigma`, `bias` have two rows: as exporter, as importer (log points)."""
+    """Traits by trader index. `sigma`, `bias` have two rows: as exporter, as importer (log points).
+
+    `may_hide` is by role, trader and product: false for the goods a reporter lives on.
+    """
 
     sigma: Floats
     bias: Floats
     threshold_usd: Floats
     confidential_share: Floats
+    may_hide: Flags
     nes_share: Floats
     late_years: Ints
     never_updated: Flags
@@ -60,10 +66,14 @@ class ReporterTable:
     is_hub: Flags
 
 
-def build_reporters(config: WorldConfig, places: PlaceTable, planned: tuple[Case, ...], draws: Draws) -> ReporterTable:
+def build_reporters(
+    config: WorldConfig, places: PlaceTable, planned: tuple[Case, ...], cells: Cells, draws: Draws
+) -> ReporterTable:
     """Draw every reporter's traits; switched-off effects give neutral traits (calendars: see `files_period`)."""
     on, keys = config.effects, places.keys
     steady = _steady(places, planned, draws)
+    never = _some_but(steady, draws.uniform(Stream.NEVER_REPORTS, keys), 0.06)
+    barred = steady | never
 
     def some(stream: Stream, chance: float, switch: bool) -> Flags:
         return _some(draws.uniform(stream, keys), chance) & switch
@@ -73,13 +83,14 @@ def build_reporters(config: WorldConfig, places: PlaceTable, planned: tuple[Case
         number = draws.uniform(stream, keys)
         return np.where(_some(number, chance), low + (high - low) * np.minimum(number / chance, 1.0), 0.0)
 
-    edition = np.where(steady, 0.5, draws.uniform(Stream.EDITION, keys))
-    late = np.where(_some_unsteady(edition, steady, 0.10), 2, np.where(edition < 0.26, 1, 0)) * on.mixed_editions
+    edition = np.where(barred, 0.5, draws.uniform(Stream.EDITION, keys))
+    late = np.where(_some_but(barred, edition, 0.10), 2, np.where(edition < 0.26, 1, 0)) * on.mixed_editions
     return ReporterTable(
         sigma=_sigma(config, keys, draws),
         bias=_bias(config, keys, draws),
         threshold_usd=np.array(THRESHOLDS_USD)[_quarter(draws.uniform(Stream.THRESHOLD, keys))] * on.threshold,
-        confidential_share=share(Stream.CONFIDENTIAL_REPORTER, 0.4, 0.02, 0.08) * on.confidential,
+        confidential_share=_confidential_share(places, draws) * on.confidential,
+        may_hide=_minor_products(places, cells),
         nes_share=share(Stream.NES_REPORTER, 0.5, 0.005, 0.04) * on.nes_partners,
         late_years=late.astype(np.int64),
         never_updated=(edition > 0.97) & on.mixed_editions,
@@ -92,11 +103,11 @@ def build_reporters(config: WorldConfig, places: PlaceTable, planned: tuple[Case
         pads_codes=some(Stream.PADDED_CODE, 0.2, on.padded_codes),
         quantity_missing_share=share(Stream.QUANTITY_MISSING, 0.5, 0.01, 0.10) * on.missing_quantities,
         quantity_estimated_share=share(Stream.QUANTITY_STYLE, 0.7, 0.05, 0.35) * on.estimated_quantities,
-        trades_with_itself=_some_unsteady(draws.uniform(Stream.SELF_TRADE, keys), steady, 0.2) & on.self_trade,
-        breakdown=_breakdown(places, steady, draws) * on.breakdowns,
+        trades_with_itself=_some_but(barred, draws.uniform(Stream.SELF_TRADE, keys), 0.2) & on.self_trade,
+        breakdown=_breakdown(places, steady, never, draws) * on.breakdowns,
         files_bilateral_levels=some(Stream.LEVEL_STYLE, 0.15, on.control_totals),
         files_world_levels=some(Stream.LEVEL_STYLE, 0.3, on.control_totals),
-        never_reports=_some_unsteady(draws.uniform(Stream.NEVER_REPORTS, keys), steady, 0.06),
+        never_reports=never,
         files_years_only=draws.below(Stream.ANNUAL_ONLY, keys, 0.10) & ~steady,
         is_steady=steady,
         is_hub=places.is_hub,
@@ -172,10 +183,31 @@ def _some(number: Floats, chance: float) -> Flags:
     return flags
 
 
-def _some_unsteady(number: Floats, steady: Flags, chance: float) -> Flags:
-    """`_some` of the reporters that stand on no planned route and are not large."""
-    flags: Flags = _some(np.where(steady, 1.0, number), chance) & ~steady
+def _some_but(barred: Flags, number: Floats, chance: float) -> Flags:
+    """`_some` of the reporters that are not barred."""
+    flags: Flags = _some(np.where(barred, 1.0, number), chance) & ~barred
     return flags
+
+
+def _confidential_share(places: PlaceTable, draws: Draws) -> Floats:
+    """Share of products that a reporter hides: 5 to 15 % for two in five, none for the large (many traders there)."""
+    number = draws.uniform(Stream.CONFIDENTIAL_REPORTER, places.keys)
+    share = 0.05 + 0.10 * np.minimum(number / 0.4, 1.0)
+    return np.where(_some_but(places.mass >= STEADY_MASS, number, 0.4), share, 0.0)
+
+
+def _minor_products(places: PlaceTable, cells: Cells) -> Flags:
+    """Products of at most MAX_HIDDEN_SHARE of a trader's exports (first) or imports (second) in the long run.
+
+    Hiding more would leave the reporter's control totals without parts.
+    """
+    value, product = np.exp(cells.ln_base), cells.product[: cells.honest_count]
+    count = int(cells.product.max(initial=0)) + 1
+    minor = []
+    for trader in (cells.exporter[: cells.honest_count], cells.importer[: cells.honest_count]):
+        total = np.bincount(trader * count + product, value, places.trader_count * count).reshape(-1, count)
+        minor.append(total <= MAX_HIDDEN_SHARE * total.sum(axis=1, keepdims=True))
+    return np.stack(minor)
 
 
 def _quarter(uniform: Floats) -> Ints:
@@ -215,7 +247,7 @@ def _steady(places: PlaceTable, planned: tuple[Case, ...], draws: Draws) -> Flag
     return steady
 
 
-def _breakdown(places: PlaceTable, steady: Flags, draws: Draws) -> Ints:
+def _breakdown(places: PlaceTable, steady: Flags, never: Flags, draws: Draws) -> Ints:
     """Habit of filing breakdown rows: few reporters, none of them large, one of them without total rows."""
     code = places.code[: places.trader_count]
     number = draws.uniform(Stream.BREAKDOWN_REPORTER, places.keys)
@@ -223,8 +255,8 @@ def _breakdown(places: PlaceTable, steady: Flags, draws: Draws) -> Ints:
         [number < 0.03, number < 0.05, number < 0.07], [BY_TRANSPORT, BY_CUSTOMS, BY_PARTNER2], NO_BREAKDOWN
     )
     styles = np.where(steady & (places.mass > 100.0), NO_BREAKDOWN, styles)
-    candidates = np.flatnonzero((places.mass < 400.0) & ~steady & (code != NEVER_FILES_A_TOTAL_ROW))
-    order = candidates[np.argsort(number[candidates], kind="stable")]
+    candidates = np.flatnonzero((places.mass < 400.0) & ~never & (code != NEVER_FILES_A_TOTAL_ROW))
+    order = candidates[np.lexsort((number[candidates], steady[candidates]))]
     for style, index in zip((BY_TRANSPORT, BY_CUSTOMS, BY_PARTNER2), order, strict=False):
         styles[index] = style  # every style occurs in every world
     styles[code == NEVER_FILES_A_TOTAL_ROW] = TRANSPORT_WITHOUT_TOTAL

@@ -61,13 +61,17 @@ class PeriodContext:
 def filed_cells(context: PeriodContext, moved: Movements) -> pl.DataFrame:
     """One row per reporter, flow (0 X, 1 M), partner and code actually traded, before anything is hidden.
 
-    Columns: reporter, flow, partner, code (indices), usd, cif, fob, grams, pieces (Int64, thousandths but pieces).
-    Rows below the reporter's threshold are gone.
+    Columns: reporter, flow, partner, code (indices), usd, cif, fob, grams, pieces (Int64, thousandths but pieces),
+    may_hide (0 or 1). Rows below the reporter's threshold are gone.
     """
     parts = [_side(context, moved, role) for role in (EXPORTER, IMPORTER)]
     if context.effects.self_trade:
         parts.append(_self_trade(context))
-    cells = pl.concat(parts).group_by("reporter", "flow", "partner", "code").agg(pl.col(AMOUNTS).sum())
+    cells = (
+        pl.concat(parts)
+        .group_by("reporter", "flow", "partner", "code")
+        .agg(pl.col(AMOUNTS).sum(), pl.col("may_hide").min())
+    )
     threshold = np.rint(context.reporters.threshold_usd[cells["reporter"].to_numpy()] * 1000.0)
     return cells.filter(cells["usd"].to_numpy() >= np.maximum(threshold, 1.0))
 
@@ -76,11 +80,13 @@ def with_hidden_codes(context: PeriodContext, filed: pl.DataFrame) -> pl.DataFra
     """Add `shown` (the code of the bilateral row) and `world_shown` (of the World row): 999999 where confidential.
 
     A reporter hides a product in one flow for good; half of the hidden products are still shown against World.
+    What it lives on it does not hide.
     """
     reporter, code = filed["reporter"].to_numpy(), filed["code"].to_numpy()
     key = keys_of(context.places.code[reporter], filed["flow"].to_numpy(), context.products.code_number[code])
     hidden = context.draws.below(Stream.CONFIDENTIAL_PRODUCT, key, context.reporters.confidential_share[reporter])
     hidden &= ~(context.reporters.is_steady[reporter] & _is_story_code(context.products)[code])
+    hidden &= filed.select(pl.col("may_hide").min().over("reporter", "flow", "code"))["may_hide"].to_numpy() == 1
     by_partner_only = context.draws.below(Stream.CONFIDENTIAL_MODE, key, 0.5)
     secret = context.products.confidential_index
     return filed.with_columns(
@@ -120,6 +126,7 @@ def _side(context: PeriodContext, moved: Movements, role: int) -> pl.DataFrame:
         flow=np.full(rows.size, EXPORT if role == EXPORTER else IMPORT),
         partner=partner,
         code=context.products.filed_as[context.edition[reporter] - OLDEST_EDITION, product],
+        may_hide=context.reporters.may_hide[role, reporter, product],
         usd=np.where(files_fob, value, cif) * 1000.0,
         cif=np.where(files_fob, zero, cif) * 1000.0,
         fob=np.where(files_fob | reporters.files_both_values[reporter], value, zero) * 1000.0,
@@ -128,7 +135,7 @@ def _side(context: PeriodContext, moved: Movements, role: int) -> pl.DataFrame:
     )
 
 
-def _frame(**columns: Ints | Floats) -> pl.DataFrame:
+def _frame(**columns: Ints | Floats | Flags) -> pl.DataFrame:
     """Indices as Int32, amounts as whole Int64."""
     return pl.DataFrame(
         {
@@ -203,7 +210,8 @@ def _self_trade(context: PeriodContext) -> pl.DataFrame:
     products, draws = context.products, context.draws
     chosen = np.flatnonzero(context.reporters.trades_with_itself & context.files & context.group)
     key = keys_of(context.places.code[chosen][:, None], products.number[None, :])
-    row, product = np.nonzero(draws.uniform(Stream.SELF_TRADE, key) < 0.06)
+    number = draws.uniform(Stream.SELF_TRADE, key)
+    row, product = np.nonzero((number < 0.06) | (number == number.min(axis=1, keepdims=True)))
     reporter, cell = chosen[row], key[row, product]
     months = 12.0 if context.frequency == "A" else 1.0
     value = 8_000.0 * months * draws.lognormal(Stream.SELF_TRADE, cell, 1.2, context.period)
@@ -214,6 +222,7 @@ def _self_trade(context: PeriodContext) -> pl.DataFrame:
         flow=np.full(reporter.size, IMPORT),
         partner=reporter,
         code=products.filed_as[context.edition[reporter] - OLDEST_EDITION, product],
+        may_hide=np.ones(reporter.size, dtype=np.int64),
         usd=value * 1000.0,
         cif=np.where(fob, 0.0, value) * 1000.0,
         fob=np.where(fob, value, 0.0) * 1000.0,

@@ -87,7 +87,7 @@ def build_world(config: WorldConfig, reference_frames: Mapping[str, pl.DataFrame
         config=config,
         places=places,
         products=products,
-        reporters=reporting_habits.build_reporters(config, places, planned, draws),
+        reporters=reporting_habits.build_reporters(config, places, planned, cells, draws),
         cells=cells,
         ground=build_ground(config.effects, cells, places, products, active, legs, draws),
         cases=active,

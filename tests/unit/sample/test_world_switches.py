@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 import pytest
 
-from orchestration.sample import WorldConfig
+from orchestration.sample import Delivery, WorldConfig
 from orchestration.sample.evasion import boom_place
 from tests.unit.sample.worlds import (
     EFFECTS,
@@ -88,6 +88,14 @@ DOMAINS: Mapping[str, Domain] = {
     "embargo": Domain((*MONEY, *WEIGHT), TO_DESTINATION | IS_SPECIAL, EVERYTHING),
     "innocent_boom": Domain((*MONEY, *WEIGHT), BOOMS | IS_SPECIAL, SMALL & (BOOMS | IS_SPECIAL)),
 }
+DIFFERENT_IN_A_MONTH = (
+    "timing_lag",
+    "threshold",
+    "non_reporting",
+    "partial_years",
+    "rolled_up_years",
+    "control_totals",
+)
 # Effects whose rows all come on one side: switched on they add rows, or take rows away.
 ADDS = {"reexport_hubs", "self_trade"}
 TAKES = {"threshold", "non_reporting", "russia_silent", "belarus_silent", "partial_years", "rolled_up_years"}
@@ -113,8 +121,10 @@ def test_every_effect_has_a_domain_when_the_settings_are_listed() -> None:
     assert set(DOMAINS) == set(EFFECTS)
 
 
-@pytest.mark.parametrize("key", ["A-2023", "M-202305"])
-@pytest.mark.parametrize("effect", EFFECTS)
+@pytest.mark.parametrize(
+    ("effect", "key"),
+    [*((effect, "A-2023") for effect in EFFECTS), *((effect, "M-202305") for effect in DIFFERENT_IN_A_MONTH)],
+)
 def test_only_what_is_its_own_changes_when_an_effect_is_switched(worlds: Worlds, effect: str, key: str) -> None:
     base = HONEST.with_effects(gross_errors=True) if effect == "gross_errors" else HONEST
     other = HONEST if effect == "gross_errors" else without(effect)
@@ -188,3 +198,15 @@ def test_the_truth_is_untouched_when_an_effect_of_reporting_is_switched(worlds: 
     errors = {"reporting_error", "one_role_reporters", "persistent_bias"}
     assert on["reporter_error"].equals(off["reporter_error"]) is (effect not in errors)
     assert on["cif_margin"].equals(off["cif_margin"]) is (effect not in {"cif_margin", "timing_lag"})
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_every_effect_is_in_the_tiny_world_when_it_is_compared_with_one_that_lacks_it(
+    worlds: Worlds, tiny: dict[str, Delivery], effect: str
+) -> None:
+    config = WorldConfig.tiny()
+    other = config.with_effects(**{effect: not getattr(config.effects, effect)})
+    assert any(
+        not worlds.made(other, key).declared.equals(tiny[key].declared)
+        for key in ("A-2023", "M-202305", "A-2019", "A-2022", "M-202312", "M-202412", "A-2024")
+    )
