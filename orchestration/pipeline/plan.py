@@ -7,6 +7,7 @@ A run id is a fingerprint of input and code, not a time: the same input gives th
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ CODE = (
     "dbt_project/tests/**/*",
 )
 MONTHS_IN_A_YEAR = 12
+LOG = logging.getLogger("mirror_warehouse")
 
 
 class PlanError(Exception):
@@ -139,10 +141,11 @@ def _file_keys(settings: Settings) -> set[str]:
     keys: set[str] = set()
     folder, files = source_files(settings)
     dates = read_release_dates(folder)
-    for path in files:
+    for number, path in enumerate(files, start=1):
         note = memory / f"{delivery_id_of(path)}_{reader}.json"
         if not note.is_file():
             name = name_in(folder, path)
+            LOG.info("looking into %s (%d of %d)", name, number, len(files))
             delivery = read_delivery(path, places, dates.get(name), name)
             found = [] if isinstance(delivery, FileRefusal) else period_keys_of(delivery.rows)
             write_bytes(note, json.dumps(found).encode())
