@@ -76,7 +76,10 @@ def _identity_rules() -> Part:
             "0 or "
             "reconciled_fob_usd < 0 or isnan(reconciled_fob_usd)"
         ),
-        "cif_rates_are_within_their_bounds": "cif_rate_ratio < 0 or cif_rate_ratio > 0.3 + 1e-9",
+        "cif_rates_are_within_their_bounds": (
+            "cif_rate_ratio < 0 or cif_rate_ratio > 1e-9 + "
+            "case cif_source when 'observed' then 1.0 when 'modelled' then 0.3 else 0.0 end"
+        ),
         "cif_corrections_are_applied_once": (
             "importer_fob_usd > importer_value_usd * (1 + 1e-9) or "
             "(importer_fob_usd is null and importer_value_usd is not null)"
