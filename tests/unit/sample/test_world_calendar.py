@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -129,12 +130,32 @@ def test_some_reporters_are_late_at_the_end_of_the_span_when_non_reporting_is_on
     assert len(december) < len(june) - 3
 
 
-def test_places_on_planned_routes_file_on_time_when_calendar_effects_are_on(worlds: Worlds) -> None:
+def test_places_on_planned_routes_and_large_ones_file_on_time_when_calendar_effects_are_on(worlds: Worlds) -> None:
     config = WorldConfig.standard()
     cases = worlds.lasting(config)["planted_case"]
     route = {*cases["origin_code"], *cases["transit_code"], *cases["second_transit_code"].drop_nulls()}
+    route |= {"156", "251", "276", "392", "699", "826", "842"}
     for key in ("A-2018", "A-2022", "A-2024", "M-202305", "M-202412"):
         assert route <= _reporters(worlds.made(HONEST, key)), key
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_the_choice_of_years_is_the_same_when_one_of_the_two_effects_is_off(worlds: Worlds, seed: int) -> None:
+    both = replace(SMALL, seed=seed).with_effects(partial_years=True, rolled_up_years=True)
+    world = worlds.world(both)
+    for year in range(2021, 2025):
+        absent = {
+            which: ~files_period(config, world.reporters, world.places, "A", year, world.draws)
+            for which, config in {
+                "both": both,
+                "partial": both.with_effects(rolled_up_years=False),
+                "rolled": both.with_effects(partial_years=False),
+            }.items()
+        }
+        assert absent["partial"].any()
+        assert absent["rolled"].any()
+        assert not (absent["partial"] & absent["rolled"]).any()
+        assert np.array_equal(absent["both"], absent["partial"] | absent["rolled"])
 
 
 @pytest.mark.parametrize("seed", range(1, 6))

@@ -88,6 +88,8 @@ def test_parts_together_equal_the_whole_when_a_period_is_cut(
     key = ["reporterCode", "flowCode", "partnerCode", "cmdCode", "motCode", "customsCode", "partner2Code"]
     joined = pl.concat(part.declared for part in parts)
     assert joined.sort(key).equals(whole.declared.sort(key))
+    exporters = [set(part.truth["true_flow"]["exporter_code"]) for part in parts]
+    assert sum(len(group) for group in exporters) == len(set().union(*exporters))
     truth = pl.concat(part.truth["true_flow"] for part in parts)
     assert truth.sort(truth.columns).equals(whole.truth["true_flow"].sort(truth.columns))
 

@@ -172,6 +172,8 @@ def test_some_importers_name_the_origin_of_hub_goods_when_origin_recording_is_on
     assert lost.height > 20
     assert set(lost["partner"]) <= set(hubs)
     assert gained["partner"].n_unique() > 3
+    transit = worlds.frames["place_roles"].filter(pl.col("role") == "transit_candidate")["place_code"]
+    assert set(gained["partner"]) & set(transit) <= {"156"}  # goods are not said to come from a country they pass
     assert set(lost["reporter"]) == set(gained["reporter"])
     assert lost["reporter"].n_unique() < 0.6 * bilateral(plain.declared)["reporter"].n_unique()
     by = ["reporter", "product"]
