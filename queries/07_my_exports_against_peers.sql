@@ -5,7 +5,8 @@
 --   their median absolute distance; NULL with fewer than three peers). gap_share_ratio compares both sides' books
 --   after.
 -- Caveats: beyond about 3 is unusual, not wrong: a new contract or a moved plant does the same. An exporter without
---   trade before has no growth. Few peers make a weak yardstick: read peer_count first.
+--   trade before has no growth. Few peers make a weak yardstick: read peer_count first. With the three codes left NULL
+--   the question is asked of the most anomalous flow that has enough peers: an example, no ranking.
 -- Columns:
 --   exporter_name, is_mine: the exporter, and whether it is the one asked about
 --   importer_name, product_code, product_name: what was asked
@@ -15,14 +16,64 @@
 --   anomalous_flow_count: flows after with a false-discovery rate of at most 0.05
 with parameters as (
     select
-        '842' as exporter_code,
-        '156' as importer_code,
-        '842449' as product_code,
+        cast(null as string) as exporter_code, -- such as '276'
+        cast(null as string) as importer_code, -- such as '398'
+        cast(null as string) as product_code, -- such as '854231'
         date '2019-01-01' as before_from,
         date '2021-12-31' as before_to,
         date '2022-01-01' as after_from,
         date '2024-12-31' as after_to,
-        0.05 as largest_q_value
+        0.05 as largest_q_value,
+        3 as least_peer_count
+),
+
+traded as (
+    select
+        mirror.exporter_code,
+        mirror.importer_code,
+        mirror.product_code,
+        count(*) over (partition by mirror.importer_code, mirror.product_code) as exporter_count
+    from marts.fct_mirror_flow as mirror
+    cross join parameters
+    where
+        mirror.frequency = 'A'
+        and mirror.reconciled_fob_usd > 0
+        and mirror.period_start between parameters.before_from and parameters.after_to
+    group by mirror.exporter_code, mirror.importer_code, mirror.product_code
+    having
+        min(mirror.period_start) <= min(parameters.before_to) and max(mirror.period_start) >= min(parameters.after_from)
+),
+
+examples as (
+    select
+        traded.exporter_code,
+        traded.importer_code,
+        traded.product_code,
+        row_number() over (
+            order by
+                flows.q_value asc nulls last,
+                abs(flows.gap_fob_usd) desc nulls last,
+                flows.mirror_flow_id asc nulls last
+        ) as example_rank
+    from traded
+    cross join parameters
+    inner join marts.mart_discrepancy as flows
+        on
+            traded.exporter_code = flows.exporter_code
+            and traded.importer_code = flows.importer_code
+            and traded.product_code = flows.product_code
+            and flows.frequency = 'A'
+            and flows.period_start between parameters.after_from and parameters.after_to
+    where traded.exporter_count > parameters.least_peer_count
+),
+
+asked as (
+    select
+        coalesce(parameters.exporter_code, examples.exporter_code) as exporter_code,
+        coalesce(parameters.importer_code, examples.importer_code) as importer_code,
+        coalesce(parameters.product_code, examples.product_code) as product_code
+    from parameters
+    left join examples on examples.example_rank = 1
 ),
 
 flows as (
@@ -38,8 +89,8 @@ flows as (
         mirror.period_start <= parameters.before_to as is_before,
         mirror.period_start >= parameters.after_from as is_after
     from marts.fct_mirror_flow as mirror
-    inner join parameters
-        on mirror.importer_code = parameters.importer_code and mirror.product_code = parameters.product_code
+    cross join parameters
+    inner join asked on mirror.importer_code = asked.importer_code and mirror.product_code = asked.product_code
     where
         mirror.frequency = 'A'
         and mirror.period_start between parameters.before_from and parameters.after_to
@@ -90,10 +141,10 @@ growth as (
         (by_exporter.exporter_sum - by_exporter.importer_sum)
         / nullif(by_exporter.exporter_sum + by_exporter.importer_sum, 0) as gap_share_ratio,
         by_exporter.anomalous_flow_count,
-        by_exporter.exporter_code = parameters.exporter_code as is_mine
+        by_exporter.exporter_code = asked.exporter_code as is_mine
     from by_exporter
     cross join years
-    cross join parameters
+    cross join asked
 ),
 
 peers as (

@@ -27,12 +27,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One planted passage: names of its places as dim_place has them, and its product."""
+    """One planted passage: names of its places as dim_place has them, its product, and the codes of its first leg."""
 
     origin: str
     transit: str
     second_transit: str | None
     product: str
+    leg: tuple[str, str, str]
 
 
 def header_problems(text: str) -> list[str]:
@@ -132,6 +133,7 @@ def planted(release: Path, kind: str) -> list[Case]:
             names[row["transit_code"]],
             names.get(row["second_transit_code"]),
             row["product_code"],
+            (row["origin_code"], row["transit_code"], row["product_code"]),
         )
         for row in found.iter_rows(named=True)
     ]
@@ -200,6 +202,18 @@ def test_my_exports_stand_first_beside_their_peers_when_peers_are_compared(sampl
     rows = rows_of(sample_release, "07")
     assert [row["is_mine"] for row in rows] == [True] + [False] * (len(rows) - 1)
     assert min(row["peer_count"] for row in rows) >= 3
+
+
+def test_my_exports_are_told_when_an_analyst_gives_their_codes(sample_release: Path) -> None:
+    case = planted(sample_release, "roundabout")[0]
+    text = next(path for path in QUERIES if path.name.startswith("07")).read_text(encoding="utf-8")
+    for name, code in zip(("exporter_code", "importer_code", "product_code"), case.leg, strict=True):
+        assert f"cast(null as string) as {name}" in text
+        text = text.replace(f"cast(null as string) as {name}", f"'{code}' as {name}")
+    names, rows = answer(sample_release, text)
+    mine = dict(zip(names, rows[0], strict=True))
+    assert (mine["exporter_name"], mine["importer_name"], mine["is_mine"]) == (case.origin, case.transit, True)
+    assert mine["after_fob_usd"] > 2 * mine["before_fob_usd"]
 
 
 def test_every_check_of_the_audit_record_is_told_when_the_release_is_asked(sample_release: Path) -> None:
