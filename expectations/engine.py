@@ -36,7 +36,7 @@ def judge(
     Raises GateError when an expectation could not be evaluated: an unevaluated check must never count as
     passed.
     """
-    gx = _great_expectations()
+    gx = great_expectations_library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     source = context.data_sources.add_pandas(name="gate")
@@ -69,7 +69,8 @@ def expectation_of(gx: Any, check: Check, threshold: Threshold) -> Any:
     return kinds.ExpectColumnPairValuesToBeEqual(column_A=check.column, column_B=check.other_column, **common)
 
 
-def _great_expectations() -> Any:
+def great_expectations_library() -> Any:
+    """Great Expectations, imported at the first call (seconds), with its analytics off and its log kept to errors."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations  # the import takes seconds, and the switch above must be set before it
 

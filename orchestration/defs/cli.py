@@ -123,10 +123,12 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
 
 
 def _execute(settings: Settings, paths: DataPaths, plan: RunPlan, parse: ManifestParse) -> dg.ExecuteInProcessResult:
+    from expectations.engine import great_expectations_library
     from orchestration.defs.build import build_definitions
     from orchestration.defs.partitions import range_tags, sync_periods
     from orchestration.defs.session import IN_PROCESS_TAG, instance_for_run
 
+    great_expectations_library()  # read now, while dbt parses, instead of when the first gate waits for it
     definitions = build_definitions(settings, parse.manifest())
     tags = {**range_tags(plan.period_keys), "mirror/run_id": plan.run_id, IN_PROCESS_TAG: "command line"}
     said = paths.said(plan.run_id)
