@@ -18,6 +18,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "place_roles": ("place_code", "role"),
     "valuation_by_reporter_year": ("reporter_code", "flow_code", "year_from"),
     "hs_codes": ("product_code",),
+    "hs_editions": ("hs_revision",),
     "products": ("product_code",),
     "product_families": ("family_code", "product_code"),
     "controls": ("list_code", "product_code"),
@@ -55,6 +56,7 @@ class Reference:
     place_roles: pl.DataFrame
     valuation_by_reporter_year: pl.DataFrame
     hs_codes: pl.DataFrame
+    hs_editions: pl.DataFrame
     products: pl.DataFrame
     product_families: pl.DataFrame
     controls: pl.DataFrame

@@ -24,7 +24,7 @@ def test_the_old_file_stays_whole_when_a_write_is_interrupted(tmp_path: Path, mo
     write_frame(path, pl.DataFrame({"a": [1]}))
     before = path.read_bytes()
 
-    def killed(self: Path, target: Path) -> None:
+    def killed(*_given: Path) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", killed)
