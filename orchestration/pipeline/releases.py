@@ -7,6 +7,7 @@ Belongs here: which folders and which required checks these stages take. Does no
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from orchestration.settings import Settings
 __all__ = [
     "export_run",
     "list_releases",
+    "prune_runs",
     "publish_run",
     "published_fingerprint",
     "published_release",
@@ -120,6 +122,18 @@ def list_releases(paths: DataPaths) -> tuple[PublishedRelease, ...]:
 def rollback(paths: DataPaths, release_id: str) -> PublishedRelease:
     """Point readers at another release on disk after verifying it."""
     return roll_back(paths.releases, release_id)
+
+
+def prune_runs(paths: DataPaths, run_id: str) -> list[str]:
+    """Remove the folders of runs that neither are this one nor made a release on disk; returns which went.
+
+    A run leaves a staging database and two exports; only those of releases that can still be rolled back to are kept.
+    """
+    kept = {run_id} | {release.run_id for release in all_releases(paths.releases)}
+    gone = [folder for folder in sorted(paths.runs.glob("run-*")) if folder.name not in kept]
+    for folder in gone:
+        shutil.rmtree(folder)
+    return [folder.name for folder in gone]
 
 
 def required_tests(manifest: Path) -> tuple[str, ...]:

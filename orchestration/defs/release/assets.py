@@ -15,7 +15,7 @@ from orchestration.defs.marts.translator import Translator
 from orchestration.defs.resources import CPU_POOL, OWNERS, PUBLISH_POOL, WarehouseParameter
 from orchestration.notify import Notice
 from orchestration.pipeline.gates import write_audit_results
-from orchestration.pipeline.releases import export_run, publish_run, record_audit
+from orchestration.pipeline.releases import export_run, prune_runs, publish_run, record_audit
 from orchestration.release import PublicationRefused
 
 STAGED = dg.AssetKey(["release", "staged_marts"])
@@ -100,11 +100,13 @@ def published_release(context: dg.AssetExecutionContext, warehouse: WarehousePar
     except PublicationRefused as refusal:
         warehouse.notifier.send(Notice("publication_refused", str(refusal), {"run_id": run_id}))
         raise dg.Failure(description=str(refusal), allow_retries=False) from refusal
+    removed = prune_runs(warehouse.paths, run_id)
     return dg.MaterializeResult(
         metadata={
             "release_id": release.release_id,
             "path": dg.MetadataValue.path(str(release.path)),
             "is_new": release.is_new,
+            "removed_run_folders": len(removed),
             "dagster/row_count": sum(release.row_counts.values()),
         }
     )
