@@ -184,28 +184,37 @@ def _keys(tables: GateTables) -> Part:
 
 
 def _conservation() -> Part:
-    """Dollars of the pair account against the dollars of the pairs, per period, reporter and side.
+    """Dollars of the pair account against the dollars of the pairs, by way of the sources that lead between them.
 
-    A reporter-year rolled up from months has no annual declaration of its own, so it is not compared twice.
+    Every declared dollar stands once in its own period; every pair's side is the sum of the declarations it is made
+    of, those rolled up from months included. A year rolled up declares nothing of its own, so it is not counted twice.
     """
     declared = (
-        "select frequency, period, reporter_code, flow_code, sum(value_usd) as declared_usd from "
-        "declarations "
-        "where account = 'pair' group by all"
+        "select frequency, period, reporter_code, flow_code, sum(value_usd) as declared_usd from declarations "
+        "where account = 'pair' and flow_code in ('X', 'M') group by all"
+    )
+    used_once = (
+        "select d.frequency, d.period, d.reporter_code, d.flow_code, sum(d.value_usd) as paired_usd from sources s "
+        "join declarations d using (declaration_id) where not s.is_rolled_up group by all"
+    )
+    # The id of a pair spells its keys (a check of its own), so that a pair that is gone is missed here.
+    made_of = (
+        "select split_part(s.mirror_flow_id, '-', 1) as frequency, split_part(s.mirror_flow_id, '-', 2) as period, "
+        "split_part(s.mirror_flow_id, '-', case s.side when 'exporter' then 3 else 4 end) as reporter_code, "
+        "case s.side when 'exporter' then 'X' else 'M' end as flow_code, sum(d.value_usd) as declared_usd "
+        "from sources s join declarations d using (declaration_id) group by all"
     )
     sides = (
-        "select frequency, period, exporter_code as reporter_code, 'X' as flow_code, sum(exporter_value_usd) "
-        "as "
-        "paired_usd, bool_and(coalesce(is_rolled_up, false)) as is_rolled_up from pairs "
-        "where exporter_value_usd is not null group by all union all "
-        "select frequency, period, importer_code, 'M', sum(importer_value_usd), "
-        "bool_and(coalesce(is_rolled_up, false)) from pairs where importer_value_usd is not null group by all"
+        "select frequency, period, exporter_code as reporter_code, 'X' as flow_code, sum(exporter_value_usd) as "
+        "paired_usd from pairs where exporter_value_usd is not null group by all union all "
+        "select frequency, period, importer_code, 'M', sum(importer_value_usd) from pairs "
+        "where importer_value_usd is not null group by all"
     )
     key = "frequency, period, reporter_code, flow_code"
+    columns = f"{key}, coalesce(declared_usd, 0) as declared_usd, coalesce(paired_usd, 0) as paired_usd"
     compared = (
-        f"select {key}, coalesce(declared_usd, 0) as declared_usd, coalesce(paired_usd, 0) as paired_usd "
-        f"from ({declared}) full join ({sides}) using ({key}) "
-        "where declared_usd is not null or not is_rolled_up"
+        f"select {columns} from ({declared}) full join ({used_once}) using ({key}) union all "
+        f"select {columns} from ({made_of}) full join ({sides}) using ({key})"
     )
     apart = "abs(declared_usd - paired_usd)"
     # A year without an annual set is complete when all twelve months are there.
@@ -214,13 +223,21 @@ def _conservation() -> Part:
         "select 'A', substr(period, 1, 4), reporter_code from coverage where frequency = 'M' and "
         "months_reported_count >= 12"
     )
+    spoke = "select frequency, period, reporter_code, flow_code from coverage where is_complete and is_reporting"
+    # Rolled-up flows rest on a collection of months, where an annual set of other goods proves nothing.
+    one_sided = (
+        "select mirror_flow_id, status, frequency, period, is_rolled_up, status like '%_partner_silent' as is_silent, "
+        "case when status like 'exporter%' then importer_code else exporter_code end as reporter_code, "
+        "case when status like 'exporter%' then 'M' else 'X' end as flow_code "
+        "from mirror_flows where status <> 'two_sided'"
+    )
     silent = (
-        "select f.mirror_flow_id, f.status, c.reporter_code is not null as partner_is_complete from "
-        "(select mirror_flow_id, status, frequency, period, case when status like 'exporter%' then "
-        "importer_code "
-        "else exporter_code end as reporter_code from mirror_flows where status <> 'two_sided') f left join "
-        f"({complete}) c using (frequency, period, reporter_code) where (c.reporter_code is not null) <> "
-        "(f.status like '%_partner_silent') order by 1"
+        "select f.mirror_flow_id, f.status, c.reporter_code is not null as partner_is_complete, "
+        f"s.reporter_code is not null as partner_filed_that_side from ({one_sided}) f "
+        f"left join ({complete}) c using (frequency, period, reporter_code) "
+        f"left join ({spoke}) s using (frequency, period, reporter_code, flow_code) "
+        "where (f.is_silent and c.reporter_code is null) "
+        "or (not f.is_silent and s.reporter_code is not null and not f.is_rolled_up) order by 1"
     )
     return figures(
         "conservation_of_flows",

@@ -187,7 +187,11 @@ def _reconcile_period(
         write_frame(flows, reconcile.estimate(valued, model))
         pairable = reference.places.filter(pl.col("mirror_role") == "pair").select("place_code")
         mirrored = reconcile.mirror_totals(
-            pl.read_parquet(totals_source), completeness_of(paths, key), pairable, _mean_margin(valued, reference)
+            pl.read_parquet(totals_source),
+            completeness_of(paths, key),
+            pairable,
+            _mean_margin(valued, reference),
+            reference.valuation_by_reporter_year,
         )
         write_frame(totals, mirrored)
         stamps.write(key, fingerprint)
@@ -198,7 +202,8 @@ def _reconcile_period(
 
 def _mean_margin(valued: pl.DataFrame, reference: Reference) -> float:
     """Value-weighted margin of the period (CIF over FOB minus one); the published mean where nothing is valued."""
-    cif, fob = valued.select(pl.col("importer_value_usd").sum(), pl.col("importer_fob_usd").sum()).row(0)
+    margins = valued.filter(pl.col("cif_source") != "reported")
+    cif, fob = margins.select(pl.col("importer_value_usd").sum(), pl.col("importer_fob_usd").sum()).row(0)
     if fob and fob > 0:
         return float(cif) / float(fob) - 1.0
     published = reference.published_cif_models.filter(

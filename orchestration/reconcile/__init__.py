@@ -11,8 +11,9 @@ from orchestration.reconcile.cif_model import ValuationModel, fit_valuation
 from orchestration.reconcile.cif_training import valuation_training
 from orchestration.reconcile.conservation import account_of_pairs
 from orchestration.reconcile.estimate import METHOD_VERSION, Estimator, VarianceComponents, estimate
-from orchestration.reconcile.pair import PairResult, pair, with_status
+from orchestration.reconcile.pair import PairResult, pair
 from orchestration.reconcile.reliability import ReliabilityModel, fit_reliability, reliability_training
+from orchestration.reconcile.reporting import STATUSES
 from orchestration.reconcile.rollup import roll_up_year
 from orchestration.reconcile.tables import ReconcileTables
 from orchestration.reconcile.totals import mirror_totals
@@ -20,6 +21,7 @@ from orchestration.reconcile.valuation import apply_valuation, cif_sources
 
 __all__ = [
     "METHOD_VERSION",
+    "STATUSES",
     "Estimator",
     "PairResult",
     "ReconcileTables",
@@ -37,5 +39,4 @@ __all__ = [
     "reliability_training",
     "roll_up_year",
     "valuation_training",
-    "with_status",
 ]

@@ -111,7 +111,7 @@ def _fit(facts: pl.DataFrame, design: Design) -> tuple[Array, Array, Array]:
     ridge = np.full(design.width, 1.0 / PRIOR_SD_OF_EFFECTS_LOG**2)
     ridge[: len(TERMS)] = 0.0
     first = fit_huber(design, target, weight, kind, ridge)
-    keep = cooks_distance(design, target, first) <= 4.0 / target.size
+    keep = cooks_distance(design, target, first, weight, kind, ridge) <= 4.0 / target.size
     kept = design.take(keep)
     fit = fit_huber(kept, target[keep], weight[keep], kind[keep], ridge)
     covariance = clustered_covariance(kept, target[keep], fit, cluster[keep])

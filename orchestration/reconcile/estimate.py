@@ -28,7 +28,10 @@ class Estimator(Protocol):
     version: str
 
     def estimate(self, valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
-        """Add ln_value_log, sd_log, exporter_weight_ratio, importer_weight_ratio, z_score and what was used."""
+        """Add ln_value_log, sd_log, tail_ratio, both weight ratios, z_score and the biases, effects and sigmas used.
+
+        tail_ratio widens the 90 % interval over that of a normal with sd_log.
+        """
 
 
 class VarianceComponents:
@@ -36,7 +39,8 @@ class VarianceComponents:
 
     The chapter effect is a property of neither side and is split evenly. sd^2 = max(1, z^2) / (1/s2x + 1/s2m): two
     reports that contradict each other more than their variances allow widen the interval. One-sided: that reporter's
-    own sigma. Source: reconciliation step S7.
+    own sigma, and for the 90 % interval the tails that two-sided pairs of the window show, since nothing contradicts
+    a report that stands alone. The variances hold the standard errors of the biases. Source: reconciliation step S7.
     """
 
     name = "variance_components"
@@ -69,17 +73,22 @@ class VarianceComponents:
             .then(0.0),
         ).with_columns(importer_weight_ratio=1.0 - pl.col("exporter_weight_ratio"))
         inflation = pl.max_horizontal(pl.lit(1.0), pl.col("z_score").abs())
-        return rows.with_columns(
-            ln_value_log=pl.when(both)
-            .then(pl.col("exporter_weight_ratio") * pl.col("_x") + pl.col("importer_weight_ratio") * pl.col("_m"))
-            .otherwise(pl.coalesce("_x", "_m")),
-            sd_log=pl.when(both)
-            .then(inflation / (1 / pl.col("_vx") + 1 / pl.col("_vm")).sqrt())
-            .when(pl.col("_x").is_not_null())
-            .then(pl.col("_vx").sqrt())
-            .when(pl.col("_m").is_not_null())
-            .then(pl.col("_vm").sqrt()),
-        ).drop("_x", "_m", "_vx", "_vm", "_exporter_bias_se", "_importer_bias_se")
+        return (
+            rows.with_columns(
+                ln_value_log=pl.when(both)
+                .then(pl.col("exporter_weight_ratio") * pl.col("_x") + pl.col("importer_weight_ratio") * pl.col("_m"))
+                .otherwise(pl.coalesce("_x", "_m")),
+                sd_log=pl.when(both)
+                .then(inflation / (1 / pl.col("_vx") + 1 / pl.col("_vm")).sqrt())
+                .when(pl.col("_x").is_not_null())
+                .then(pl.col("_vx").sqrt())
+                .when(pl.col("_m").is_not_null())
+                .then(pl.col("_vm").sqrt()),
+                tail_ratio=pl.when(both).then(pl.lit(1.0)).otherwise("_tail"),
+            )
+            .drop("_tail")
+            .drop("_x", "_m", "_vx", "_vm", "_exporter_bias_se", "_importer_bias_se")
+        )
 
 
 def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator | None = None) -> pl.DataFrame:
@@ -98,7 +107,7 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
     quantiles = {
         f"reconciled_fob_usd_{name}": pl.when(filed_zero)
         .then(0.0)
-        .otherwise((pl.col("ln_value_log") + float(ndtri(q)) * pl.col("sd_log")).exp())
+        .otherwise((pl.col("ln_value_log") + float(ndtri(q)) * pl.col("sd_log") * _widening(q)).exp())
         for name, q in QUANTILES.items()
     }
     z = rows["z_score"].to_numpy().astype(np.float64)
@@ -114,6 +123,11 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
         MIRROR_FLOWS,
         PAIR_KEY,
     )
+
+
+def _widening(quantile: float) -> pl.Expr:
+    """Only the outer quantiles feel heavy tails; the middle half is where the variances were calibrated."""
+    return pl.col("tail_ratio") if abs(quantile - 0.5) > 0.4 else pl.lit(1.0)
 
 
 def _two_sided_p(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -164,11 +178,17 @@ def _with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFr
         pl.col("effect_log").alias("chapter_effect_log"),
     )
     default = model.pooled.filter(pl.col("role") == "exporter").select(
-        "frequency", pl.col("window_end_year").alias("_year"), pl.col("chapter_effect_log").alias("_default")
+        "frequency",
+        pl.col("window_end_year").alias("_year"),
+        pl.col("chapter_effect_log").alias("_default"),
+        pl.col("tail_ratio").alias("_tail"),
     )
     return (
         rows.join(effects, on=["frequency", "_year", "chapter_code"], how="left")
         .join(default, on=["frequency", "_year"], how="left")
-        .with_columns(pl.coalesce("chapter_effect_log", "_default", pl.lit(0.0)).alias("chapter_effect_log"))
+        .with_columns(
+            pl.coalesce("chapter_effect_log", "_default", pl.lit(0.0)).alias("chapter_effect_log"),
+            pl.col("_tail").fill_null(1.0),
+        )
         .drop("_year", "_default")
     )

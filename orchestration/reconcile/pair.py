@@ -1,7 +1,8 @@
 """Pairing: the exporter's and the importer's declaration of one flow, side by side.
 
-Belongs here: orientation, the level at which both sides meet, the five statuses, facts that travel with a pair.
-Does not belong here: valuation and any judgement of the gap. Nothing is averaged away: both sides stay in the row.
+Belongs here: orientation, the level at which both sides meet, joining the two sides. Does not belong here: who could
+have reported (`reporting`), facts that travel with a pair (`pair_facts`), valuation and any judgement of the gap.
+Nothing is averaged away: both sides stay in the row.
 """
 
 from __future__ import annotations
@@ -10,25 +11,21 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from orchestration.reconcile.pair_facts import with_editions, with_memberships, with_reexports
+from orchestration.reconcile.reporting import months_only_chapters, speakers, with_status
 from orchestration.reconcile.schema import (
     CORRIDOR,
     DECLARATIONS,
     PAIR_KEY,
     PAIRS,
     SOURCES,
+    FrameError,
     conform,
     require,
 )
 from orchestration.reconcile.tables import ReconcileTables
 
-TWO_SIDED = "two_sided"
-STATUSES = (
-    TWO_SIDED,
-    "exporter_only_partner_nonreporting",
-    "exporter_only_partner_silent",
-    "importer_only_partner_nonreporting",
-    "importer_only_partner_silent",
-)
+PAIRED_FLOWS = ("X", "M")
 
 
 @dataclass(frozen=True)
@@ -45,29 +42,65 @@ def pair(declarations: pl.DataFrame, completeness: pl.DataFrame, tables: Reconci
     Args: declarations after the source contract, of one period, optionally with is_rolled_up; completeness with
     reporter_code and is_complete (a reporter that is not complete counts as nonreporting: missing is not zero).
     Returns: pairs (schema PAIRS, one row per exporter, importer, product at the finest level both hold) and sources
-    (schema SOURCES). Raises FrameError when columns are missing. Source: reconciliation steps S2, S3, S5.
+    (schema SOURCES). Values in USD as filed, weights in kg. Raises FrameError when columns are missing, or when the
+    rows to pair are of several periods, lack a key or value, are negative, or name one place at both ends. Source:
+    reconciliation steps S2, S3, S5.
     """
     require(declarations, DECLARATIONS, "the declarations frame")
     require(completeness, ("reporter_code", "is_complete"), "the completeness frame")
-    rows = _meeting_level(_orient(declarations))
-    sides = _sum_sides(rows)
-    joined = _join_sides(sides)
-    facts = with_status(joined, completeness)
-    facts = _with_reexports(facts, declarations)
-    facts = _with_editions(facts)
-    facts = _with_memberships(facts, tables)
+    if "is_rolled_up" not in declarations.columns:
+        declarations = declarations.with_columns(is_rolled_up=pl.lit(False))
+    rows = declarations.filter((pl.col("account") == "pair") & pl.col("flow_code").is_in(PAIRED_FLOWS))
+    _refuse_unpairable(rows)
+    rows = _meeting_level(_orient(rows))
+    facts = _join_sides(_sum_sides(rows))
+    chapters = months_only_chapters(declarations)
+    facts = facts.join(chapters, on="chapter_code", how="left")
+    facts = with_status(facts, speakers(declarations, completeness, chapters), "is_months_only")
+    facts = with_reexports(facts, declarations)
+    facts = with_editions(facts)
+    facts = with_memberships(facts, tables)
     return PairResult(
         pairs=conform(facts, PAIRS, PAIR_KEY),
-        sources=conform(_sources(rows), SOURCES, ("declaration_id", "mirror_flow_id")),
+        sources=conform(
+            rows.select("declaration_id", "mirror_flow_id", "side", "is_rolled_up"),
+            SOURCES,
+            ("declaration_id", "mirror_flow_id"),
+        ),
     )
 
 
-def _orient(declarations: pl.DataFrame) -> pl.DataFrame:
+def _refuse_unpairable(rows: pl.DataFrame) -> None:
+    """Faults that would not fail but silently change a figure."""
+    periods = rows.select("frequency", "period").unique().sort("frequency", "period")
+    if periods.height > 1:
+        raise FrameError(
+            f"the declarations frame holds {periods.height} periods, the first two being {periods.rows()[:2]}; their "
+            "values would be added to one flow; pass one period at a time"
+        )
+    key = ("reporter_code", "partner_code", "product_code", "product_level", "declaration_id")
+    nulls = [c for c, n in rows.select(*key, "value_usd").null_count().row(0, named=True).items() if n]
+    if nulls:
+        raise FrameError(
+            f"rows of the pair account have no {', '.join(nulls)}; a missing value would count as zero and a missing "
+            "key joins nothing; quarantine such rows in the source contract"
+        )
+    if rows.filter(~(pl.col("value_usd") >= 0)).height:
+        raise FrameError(
+            "rows of the pair account have a negative value; it would cancel trade within a flow; quarantine such "
+            "rows in the source contract"
+        )
+    if rows.filter(pl.col("reporter_code") == pl.col("partner_code")).height:
+        raise FrameError(
+            "rows of the pair account name one place as reporter and partner; goods that came back are no flow "
+            "between two places; book them to the account special (self_trade) in the source contract"
+        )
+
+
+def _orient(rows: pl.DataFrame) -> pl.DataFrame:
     """Exporter and importer of each filed row, whoever reported it."""
-    if "is_rolled_up" not in declarations.columns:
-        declarations = declarations.with_columns(is_rolled_up=pl.lit(False))
     is_export = pl.col("flow_code") == "X"
-    return declarations.filter((pl.col("account") == "pair") & pl.col("flow_code").is_in(["X", "M"])).with_columns(
+    return rows.with_columns(
         side=pl.when(is_export).then(pl.lit("exporter")).otherwise(pl.lit("importer")),
         exporter_code=pl.when(is_export).then("reporter_code").otherwise("partner_code"),
         exporter_iso3=pl.when(is_export).then("reporter_iso3").otherwise("partner_iso3"),
@@ -160,125 +193,3 @@ def _join_sides(sides: pl.DataFrame) -> pl.DataFrame:
         is_rolled_up=pl.any_horizontal(pl.col(f"{s}_is_rolled_up").fill_null(False) for s in halves),
         is_confidential=pl.any_horizontal(pl.col(f"{s}_is_confidential").fill_null(False) for s in halves),
     )
-
-
-def with_status(pairs: pl.DataFrame, completeness: pl.DataFrame) -> pl.DataFrame:
-    """Add the status of each pair (one of STATUSES) from who filed it and whose partner is complete."""
-    complete = completeness.filter(pl.col("is_complete")).select("reporter_code").unique()
-    known = complete.with_columns(reports=pl.lit(True))
-    pairs = pairs.join(
-        known.rename({"reporter_code": "exporter_code", "reports": "_x"}), on="exporter_code", how="left"
-    )
-    pairs = pairs.join(
-        known.rename({"reporter_code": "importer_code", "reports": "_m"}), on="importer_code", how="left"
-    )
-    has_x, has_m = pl.col("exporter_value_usd").is_not_null(), pl.col("importer_value_usd").is_not_null()
-    return pairs.with_columns(
-        status=pl.when(has_x & has_m)
-        .then(pl.lit(TWO_SIDED))
-        .when(has_x & pl.col("_m").fill_null(False))
-        .then(pl.lit("exporter_only_partner_silent"))
-        .when(has_x)
-        .then(pl.lit("exporter_only_partner_nonreporting"))
-        .when(pl.col("_x").fill_null(False))
-        .then(pl.lit("importer_only_partner_silent"))
-        .otherwise(pl.lit("importer_only_partner_nonreporting"))
-    )
-
-
-def _sub_flow(declarations: pl.DataFrame, flow: str, name: str) -> pl.DataFrame:
-    """Value of one sub-flow per exporter, importer and product at levels 6, 4 and 2, finest rows only."""
-    rows = declarations.filter(
-        (pl.col("flow_code") == flow) & (pl.col("account_reason") == "sub_flow") & (pl.col("product_level") >= 2)
-    ).select(
-        exporter_code="reporter_code",
-        importer_code="partner_code",
-        product_code="product_code",
-        product_level="product_level",
-        value="value_usd",
-    )
-    finest = pl.col("product_level").max().over(*CORRIDOR, pl.col("product_code").str.slice(0, 2))
-    rows = rows.filter(pl.col("product_level") == finest)
-    cut = [
-        rows.filter(pl.col("product_level") >= n).with_columns(pl.col("product_code").str.slice(0, n))
-        for n in (2, 4, 6)
-    ]
-    return (
-        pl.concat(cut)
-        .sort(*PAIR_KEY, "value")
-        .group_by(PAIR_KEY, maintain_order=True)
-        .agg(pl.col("value").sum().alias(name))
-    )
-
-
-def _with_reexports(pairs: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFrame:
-    """RX is inside X: a share of it, never added to it."""
-    for flow, name in (("RX", "reexport_usd"), ("DX", "_domestic")):
-        pairs = pairs.join(_sub_flow(declarations, flow, name), on=list(PAIR_KEY), how="left")
-    exported, again = pl.col("exporter_value_usd"), pl.col("reexport_usd")
-    return pairs.with_columns(
-        reexport_usd=pl.when(exported.is_not_null()).then(again),
-        reexport_share_ratio=pl.when(exported > 0).then(again / exported),
-        domestic_export_usd=pl.when(exported.is_not_null()).then(
-            pl.coalesce("_domestic", (exported - again.fill_null(0.0)).clip(lower_bound=0.0))
-        ),
-    )
-
-
-def _with_editions(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Two sides in one edition are compared as they stand; otherwise the older edition names the pair.
-
-    The ambiguity of a mismatch is unknown here (NULL), never zero.
-    """
-    x, m = pl.col("exporter_hs_revision"), pl.col("importer_hs_revision")
-    mixed = pl.any_horizontal(pl.col(f"{s}_is_edition_mixed").fill_null(False) for s in ("exporter", "importer"))
-    mismatch = ((x != m).fill_null(False)) | mixed
-    return pairs.with_columns(
-        hs_revision=pl.min_horizontal("exporter_hs_revision", "importer_hs_revision"),
-        is_edition_mismatch=mismatch,
-        hs_ambiguity_ratio=pl.when(~mismatch).then(pl.lit(0.0)),
-    )
-
-
-def _with_memberships(pairs: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
-    """Inside the Eurasian Economic Union at the date; left out of every fit by the leave-out rule."""
-    union = tables.place_roles.filter(pl.col("role") == "eaeu").select("place_code", "valid_from", "valid_to")
-    for side in ("exporter", "importer"):
-        named = union.rename({"valid_from": f"_{side}_from", "valid_to": f"_{side}_to"})
-        pairs = pairs.join(named, left_on=f"{side}_code", right_on="place_code", how="left")
-    inside = [
-        (pl.col(f"_{s}_from") <= pl.col("period_start"))
-        & (pl.col(f"_{s}_to").is_null() | (pl.col(f"_{s}_to") >= pl.col("period_start")))
-        for s in ("exporter", "importer")
-    ]
-    watched = tables.watched_products().with_columns(_watched=pl.lit(True))
-    return (
-        pairs.join(watched, on="product_code", how="left")
-        .join(_suspect_corridors(pairs, tables), on=list(CORRIDOR), how="left")
-        .with_columns(
-            is_intra_eaeu=pl.all_horizontal(inside).fill_null(False),
-            is_left_out=pl.col("_watched").fill_null(False) | pl.col("_suspect").fill_null(False),
-        )
-    )
-
-
-def _suspect_corridors(pairs: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
-    """Corridors of this period that the table leaves out; an empty end means any place."""
-    corridors = pairs.select(*CORRIDOR, "period_start").unique()
-    rules = tables.corridors_left_out.select(
-        rule_exporter="exporter_code",
-        rule_importer="importer_code",
-        rule_from="valid_from",
-        rule_to="valid_to",
-    )
-    matched = corridors.join(rules, how="cross").filter(
-        (pl.col("rule_exporter").is_null() | (pl.col("rule_exporter") == pl.col("exporter_code")))
-        & (pl.col("rule_importer").is_null() | (pl.col("rule_importer") == pl.col("importer_code")))
-        & (pl.col("rule_from") <= pl.col("period_start"))
-        & (pl.col("rule_to").is_null() | (pl.col("rule_to") >= pl.col("period_start")))
-    )
-    return matched.select(*CORRIDOR).unique().with_columns(_suspect=pl.lit(True))
-
-
-def _sources(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select("declaration_id", "mirror_flow_id", "side", "is_rolled_up")

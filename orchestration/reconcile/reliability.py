@@ -22,7 +22,7 @@ from orchestration.reconcile.schema import (
     conform,
     require,
 )
-from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, PRIOR_COUNT, VarianceFit, fit_variances
+from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, VarianceFit, fit_variances
 
 METHOD_NAME, METHOD_VERSION = "variance_components", "1"
 WINDOW_YEARS = 3
@@ -133,13 +133,13 @@ def _fit_window(rows: pl.DataFrame, frequency: str, year: int) -> tuple[pl.DataF
                 "sigma_log": np.sqrt(variance),
                 "sigma_se_log": fit.sigma_errors(index, variance, cluster),
                 "pair_count": np.bincount(index, minlength=len(codes)).astype(np.int64),
+                "is_shrunk": fit.prior_share(index, variance) > SHRUNK_SHARE,
             },
             schema_overrides={"reporter_iso3": pl.String},
         )
         by_role.append(
             table.with_columns(
                 *(pl.lit(value).alias(name) for name, value in window.items()),
-                is_shrunk=PRIOR_COUNT / (pl.col("pair_count") + PRIOR_COUNT) > SHRUNK_SHARE,
                 role=pl.lit(role),
                 method_name=pl.lit(METHOD_NAME),
                 method_version=pl.lit(METHOD_VERSION),
@@ -160,13 +160,16 @@ def _chapter_table(fit: VarianceFit, chapters: list[str], window: dict[str, obje
 
 
 def _pooled_table(fit: VarianceFit, window: dict[str, object]) -> pl.DataFrame:
-    """Sigma of a reporter never seen two-sided: the root mean square over rows, so that big reporters weigh more."""
+    """What holds for everybody in a window: the sigma of a reporter never seen two-sided (the root mean square over
+    rows, so that big reporters weigh more), the typical chapter effect, how heavy the tails are.
+    """
     sigma = {"exporter": np.sqrt(fit.var_x[fit.i].mean()), "importer": np.sqrt(fit.var_m[fit.j].mean())}
     return pl.DataFrame(
         {
             "role": list(sigma),
             "sigma_log": [float(v) for v in sigma.values()],
             "chapter_effect_log": [float(np.median(fit.effect[fit.g]))] * 2,
+            "tail_ratio": [fit.tail_ratio()] * 2,
         }
     ).with_columns(
         pl.lit(window["frequency"]).alias("frequency"),

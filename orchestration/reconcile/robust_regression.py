@@ -44,7 +44,7 @@ def fit_huber(design: Design, target: Array, prior_weight: Array, kind: Index, r
     weight: Array = prior_weight.copy()
     inverse: Array = np.zeros((design.width, design.width))
     for _ in range(ITERATIONS):
-        inverse = np.asarray(np.linalg.pinv(design.gram(weight) + np.diag(ridge), hermitian=True), dtype=np.float64)
+        inverse = _inverse(design, weight, ridge)
         new: Array = inverse @ design.cross(weight * target)
         residual = target - design.apply(new)
         scale = np.array([_scale(residual[kind == number]) for number in range(count)], dtype=np.float64)
@@ -57,6 +57,11 @@ def fit_huber(design: Design, target: Array, prior_weight: Array, kind: Index, r
     return HuberFit(beta, inverse, weight, scale)
 
 
+def _inverse(design: Design, weight: Array, ridge: Array) -> Array:
+    normal = design.gram(weight) + np.diag(ridge)
+    return np.asarray(np.linalg.pinv(normal, hermitian=True), dtype=np.float64)
+
+
 def _scale(residual: Array) -> float:
     """Normal-consistent median absolute residual."""
     if not residual.size:
@@ -64,12 +69,19 @@ def _scale(residual: Array) -> float:
     return max(float(np.median(np.abs(residual))) / NORMAL_MEDIAN_ABSOLUTE, SCALE_FLOOR_LOG)
 
 
-def cooks_distance(design: Design, target: Array, fit: HuberFit) -> Array:
-    """Cook's distance of every row in the weighted fit: how far the coefficients move without it."""
-    leverage = np.clip(fit.weight * design.quadratic(fit.inverse), 0.0, 0.999)
-    squared = fit.weight * (target - design.apply(fit.beta)) ** 2
-    variance = max(float(squared.sum()) / max(target.size - design.width, 1), 1e-12)
-    distance: Array = squared / (design.width * variance) * leverage / (1.0 - leverage) ** 2
+def cooks_distance(
+    design: Design, target: Array, fit: HuberFit, prior_weight: Array, kind: Index, ridge: Array
+) -> Array:
+    """Cook's distance of every row: how far the coefficients would move without it, had it its whole prior weight.
+
+    Residuals and scale are those of the robust fit, so that outliers do not hide each other; weights are those before
+    the fit turned the outliers down, or none would stand out.
+    """
+    weight = prior_weight / fit.scale[kind] ** 2
+    inverse = _inverse(design, weight, ridge)
+    leverage = np.clip(weight * design.quadratic(inverse), 0.0, 0.999)
+    squared = weight * (target - design.apply(fit.beta)) ** 2
+    distance: Array = squared / design.width * leverage / (1.0 - leverage) ** 2
     return distance
 
 
@@ -80,6 +92,8 @@ def clustered_covariance(design: Design, target: Array, fit: HuberFit, cluster: 
     """
     residual = target - design.apply(fit.beta)
     scores = design.cluster_scores(fit.weight * residual, cluster)
+    # Squared after the product with the inverse: a variance then cannot come out negative by rounding.
+    moves = scores @ fit.inverse
     count = max(scores.shape[0], 2)
-    covariance: Array = fit.inverse @ (scores.T @ scores) @ fit.inverse * (count / (count - 1))
+    covariance: Array = moves.T @ moves * (count / (count - 1))
     return covariance

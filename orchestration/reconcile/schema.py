@@ -156,6 +156,7 @@ POOLED: Schema = {
     "role": TEXT,
     "sigma_log": NUMBER,
     "chapter_effect_log": NUMBER,
+    "tail_ratio": NUMBER,
 }
 
 CHAPTER_EFFECTS: Schema = {

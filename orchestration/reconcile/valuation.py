@@ -28,40 +28,44 @@ def cif_sources(pairs: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
     `none` without an importer side. Source: reconciliation step S4. Raises FrameError when a column is missing.
     """
     require(pairs, PAIRS, "the pairs frame")
-    year = pl.col("period_start").dt.year().cast(pl.Int64)
-    table = tables.valuation_by_reporter_year.filter((pl.col("flow_code") == "M") & (pl.col("valuation") == "FOB"))
-    fob = (
-        pairs.select("importer_code", year.alias("year"))
-        .unique()
-        .join(
-            table.select("reporter_code", "year_from", "year_to"),
-            left_on="importer_code",
-            right_on="reporter_code",
-        )
-        .filter(
-            (pl.col("year_from") <= pl.col("year"))
-            & (pl.col("year_to").is_null() | (pl.col("year_to") >= pl.col("year")))
-        )
-        .select("importer_code", "year", _fob=pl.lit(True))
-        .unique()
-    )
     rate = (pl.col("importer_cif_value_usd") / pl.col("importer_fob_value_usd")).log()
     both = (pl.col("importer_cif_value_usd") > 0) & (pl.col("importer_fob_value_usd") > 0)
     usable = both & rate.is_between(*OBSERVED_RATE_BOUNDS_LOG)
     return (
-        pairs.with_columns(year=year)
-        .join(fob, on=["importer_code", "year"], how="left")
+        with_fob_importers(pairs, tables.valuation_by_reporter_year)
         .with_columns(
             cif_source=pl.when(pl.col("importer_value_usd").is_null())
             .then(pl.lit(NONE))
-            .when(pl.col("_fob").fill_null(False) | (pl.col("importer_valuation") == "FOB").fill_null(False))
+            .when(pl.col("is_fob_importer") | (pl.col("importer_valuation") == "FOB").fill_null(False))
             .then(pl.lit(REPORTED))
             .when(usable.fill_null(False))
             .then(pl.lit(OBSERVED))
             .otherwise(pl.lit(MODELLED)),
             observed_rate_log=pl.when(usable.fill_null(False)).then(rate.clip(lower_bound=0.0)),
         )
-        .drop("_fob")
+        .drop("is_fob_importer")
+    )
+
+
+def with_fob_importers(pairs: pl.DataFrame, valuation_by_reporter_year: pl.DataFrame) -> pl.DataFrame:
+    """Add `year` and is_fob_importer: whether the valuation table says that the importer files FOB in that year."""
+    year = pl.col("period_start").dt.year().cast(pl.Int64)
+    table = valuation_by_reporter_year.filter((pl.col("flow_code") == "M") & (pl.col("valuation") == "FOB"))
+    importers = (
+        pairs.select("importer_code", year.alias("year"))
+        .unique()
+        .join(table.select("reporter_code", "year_from", "year_to"), left_on="importer_code", right_on="reporter_code")
+        .filter(
+            (pl.col("year_from") <= pl.col("year"))
+            & (pl.col("year_to").is_null() | (pl.col("year_to") >= pl.col("year")))
+        )
+        .select("importer_code", "year", is_fob_importer=pl.lit(True))
+        .unique()
+    )
+    return (
+        pairs.with_columns(year=year)
+        .join(importers, on=["importer_code", "year"], how="left")
+        .with_columns(pl.col("is_fob_importer").fill_null(False))
     )
 
 

@@ -19,11 +19,13 @@ from orchestration.reconcile.effects_design import Array, Design, Index
 from orchestration.reconcile.robust_regression import NORMAL_MEDIAN_ABSOLUTE
 
 STUDENT_DEGREES = 4.0
-PRIOR_COUNT = 5.0
+# Variances of reporters differ by a factor of about e between one and the next: 2 / var(ln s2) pairs of weight.
+PRIOR_COUNT = 2.0
 COMMON_COUNT_CAP = 50.0
 PRIOR_BIAS_VARIANCE = 0.05
 SIGMA_FLOOR_LOG = 0.01
 START_FLOOR_LOG = 0.05
+NORMAL_NINE_TENTHS = 1.6449
 ITERATIONS = 60
 INNER_ITERATIONS = 3
 TOLERANCE = 1e-3
@@ -46,6 +48,7 @@ class VarianceFit:
     var_x: Array
     var_m: Array
     counts: tuple[Array, Array]
+    calibration: float = 1.0
 
     def residual(self) -> Array:
         """What biases and chapter effects leave of the gap."""
@@ -126,36 +129,59 @@ class VarianceFit:
         rows are.
         """
         middle = float(np.median(np.abs(self.residual()) / np.sqrt(self.total_variance())))
-        factor = max((middle / NORMAL_MEDIAN_ABSOLUTE) ** 2, 1e-6)
-        self.var_x = np.maximum(self.var_x * factor, SIGMA_FLOOR_LOG**2)
-        self.var_m = np.maximum(self.var_m * factor, SIGMA_FLOOR_LOG**2)
+        self.calibration = max((middle / NORMAL_MEDIAN_ABSOLUTE) ** 2, 1e-6)
+        self.var_x = np.maximum(self.var_x * self.calibration, SIGMA_FLOOR_LOG**2)
+        self.var_m = np.maximum(self.var_m * self.calibration, SIGMA_FLOOR_LOG**2)
+
+    def tail_ratio(self) -> float:
+        """How much wider than a normal's the middle nine tenths of the standardised residuals are; at least 1."""
+        standard = np.abs(self.residual()) / np.sqrt(self.total_variance())
+        return max(float(np.quantile(standard, 0.9)) / NORMAL_NINE_TENTHS, 1.0)
 
     def bias_errors(self, index: Index, size: int, cluster: Index, prior: float) -> Array:
         """Standard errors of the biases (or effects, prior 0) of the groups `index`.
 
-        Rows of one cluster err together (sandwich by cluster); a group of few clusters is judged by their number.
+        Sandwich of the robust equations, rows of one cluster erring together, never below what independent rows would
+        give; a group of few clusters is judged by their number.
         """
-        weight = self.precision()
-        information = np.bincount(index, weight, size) + prior
-        squares, clusters = _cluster_squares(index, size, cluster, weight * self.residual())
+        fitted = self.total_variance() / self.calibration
+        residual = self.residual()
+        square = residual**2 / fitted
+        score = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES + square) * residual / fitted
+        slope = (STUDENT_DEGREES + 1) * (STUDENT_DEGREES - square) / (STUDENT_DEGREES + square) ** 2 / fitted
+        squares, clusters = _cluster_squares(index, size, cluster, score)
+        rows = np.bincount(index, minlength=size)
+        typical = np.bincount(index, self.total_variance(), size) / rows
+        # Many far-out rows could turn the sum of slopes around: a tenth of full information is the least.
+        information = np.maximum(np.bincount(index, slope, size), 0.1 * rows / typical) + prior
         sandwich = (squares * clusters / np.maximum(clusters - 1, 1) + prior) / information**2
-        typical = np.bincount(index, self.total_variance(), size) / np.bincount(index, minlength=size)
+        least = 1.0 / (rows / typical + prior)
         few = 1.0 / (clusters / typical + prior)
-        error: Array = np.sqrt(np.where(clusters < FEW_CLUSTERS, few, np.maximum(sandwich, 1.0 / information)))
+        error: Array = np.sqrt(np.where(clusters < FEW_CLUSTERS, few, np.maximum(sandwich, least)))
         return error
 
     def sigma_errors(self, index: Index, variance: Array, cluster: Index) -> Array:
-        """Standard errors of the sigmas of the groups `index`: sandwich of the variance's score, by cluster."""
-        residual, total = self.residual(), self.total_variance()
-        squared = self.student(residual, total) * residual**2
-        score = 0.5 * (squared / total**2 - 1.0 / total)
-        prior = 0.5 * PRIOR_COUNT / variance**2
-        information = 0.5 * np.bincount(index, 1.0 / total**2, variance.size) + prior
-        squares, clusters = _cluster_squares(index, variance.size, cluster, score)
+        """Standard errors of the sigmas of the groups `index`: sandwich of the robust equations, by cluster."""
+        fitted, own = self.total_variance() / self.calibration, variance / self.calibration
+        square = self.residual() ** 2 / fitted
+        score = 0.5 / fitted * ((STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0)
+        slope = STUDENT_DEGREES * (STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) ** 2
+        prior = 0.5 * PRIOR_COUNT / own**2
+        information = 0.5 * np.bincount(index, slope / fitted**2, own.size) + prior
+        squares, clusters = _cluster_squares(index, own.size, cluster, score)
         sandwich = np.sqrt(squares * clusters / np.maximum(clusters - 1, 1) + prior) / information
-        few = np.sqrt(2.0 / (clusters + PRIOR_COUNT)) * variance
-        error: Array = np.where(clusters < FEW_CLUSTERS, few, sandwich) / (2.0 * np.sqrt(variance))
+        few = np.sqrt(2.0 / (clusters + PRIOR_COUNT)) * own
+        error: Array = np.where(clusters < FEW_CLUSTERS, few, sandwich) * np.sqrt(self.calibration / own) / 2.0
         return error
+
+    def prior_share(self, index: Index, variance: Array) -> Array:
+        """How much of each sigma of the groups `index` comes from the common variance, 0 to 1.
+
+        A pair tells little about the better of its two reporters: (s2 / S)^2 of a pair, not one.
+        """
+        count = np.bincount(index, (variance[index] / self.total_variance()) ** 2, variance.size)
+        share: Array = PRIOR_COUNT / (count.astype(np.float64) + PRIOR_COUNT)
+        return share
 
 
 def fit_variances(i: Index, j: Index, g: Index, gap: Array, extra: Array) -> VarianceFit:
