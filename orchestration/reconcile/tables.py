@@ -24,16 +24,18 @@ class ReconcileTables:
     published_cif_models: pl.DataFrame
 
     def watched_products(self) -> pl.DataFrame:
-        """Codes that never train the model, at levels 2, 4 and 6: (product_code, product_level).
+        """Codes that never train the model, and their headings: one column product_code, sorted.
 
-        Controlled codes and the predecessors in their families (leave-out rule: otherwise evasion only makes a
-        country look unreliable and hides itself).
+        Listed codes, and in families that hold a controlled code their controlled members and predecessors (leave-out
+        rule: otherwise evasion only makes a country look unreliable and hides itself). Predecessors of pure decoys do
+        train, and a whole chapter is not left out because one of its codes is watched.
         """
-        family = self.product_families.filter(pl.col("relation").is_in(["controlled", "predecessor"]))
-        codes = pl.concat([self.controls.select("product_code"), family.select("product_code")]).unique()
-        levels = [codes.select(pl.col("product_code").str.slice(0, n)) for n in (2, 4, 6)]
-        # A whole chapter is not left out because one of its codes is watched: only headings and codes are.
-        return pl.concat(levels[1:]).unique().sort("product_code")
+        controlled = self.product_families.filter(pl.col("relation") == "controlled").select("family_code").unique()
+        members = self.product_families.filter(pl.col("relation").is_in(["controlled", "predecessor"]))
+        members = members.join(controlled, on="family_code", how="semi")
+        codes = pl.concat([self.controls.select("product_code"), members.select("product_code")])
+        headings = codes.select(pl.col("product_code").str.slice(0, 4))
+        return pl.concat([codes, headings]).unique().sort("product_code")
 
     def corridor_facts(self, corridors: pl.DataFrame) -> pl.DataFrame:
         """Distance, contiguity and landlocked ends of each (exporter_code, importer_code).
