@@ -182,7 +182,7 @@ RECONCILED: dict[str, Defect] = {
     "exporter_is_not_the_importer": put("mirror_flows", "importer_code", pl.col("exporter_code")),
     "statuses_agree_with_the_sides": put("mirror_flows", "importer_value_usd", None),
     "flow_values_are_not_negative": put("mirror_flows", "reconciled_fob_usd", -1.0),
-    "cif_rates_are_within_their_bounds": put("mirror_flows", "cif_rate_ratio", 0.31),
+    "cif_rates_are_within_their_bounds": put("mirror_flows", "cif_rate_ratio", 1.01),
     "cif_corrections_are_applied_once": put("mirror_flows", "importer_fob_usd", pl.col("importer_value_usd") * 1.04),
     "gaps_are_exporter_minus_importer": put("mirror_flows", "gap_fob_usd", -pl.col("gap_fob_usd")),
     "interval_contains_the_estimate": put("mirror_flows", "reconciled_fob_usd_p75", 1.0),

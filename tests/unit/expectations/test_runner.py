@@ -220,3 +220,19 @@ def test_suite_opens_no_connection_and_writes_no_file_when_it_runs(sound: GateIn
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert list(home.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("cif_source", "rate", "holds"),
+    [("modelled", 0.30, True), ("modelled", 0.31, False), ("observed", 0.31, True), ("observed", 1.01, False),
+     ("reported", 0.0, True), ("reported", 0.01, False)],
+)  # fmt: skip
+def test_rate_is_bounded_by_where_it_comes_from_when_flows_are_judged(
+    cif_source: str, rate: float, holds: bool, tmp_path: Path
+) -> None:
+    world = make_world()
+    flows = world.tables["mirror_flows"]
+    world.tables["mirror_flows"] = flows.with_columns(cif_source=pl.lit(cif_source), cif_rate_ratio=pl.lit(rate))
+    inputs = write_world(world, tmp_path, with_marts=False)
+    results = run_suite("reconciled_flows", inputs, only={"cif_rates_are_within_their_bounds"})
+    assert [result.passed for result in results] == [holds]
