@@ -17,7 +17,7 @@ import pytest
 from expectations.thresholds import threshold_of
 from orchestration.pipeline.paths import DataPaths
 from orchestration.settings import Settings
-from tests.integration.conftest import Refresh, snapshot
+from tests.integration.conftest import Refresh, as_made_by_an_earlier_run, snapshot
 
 Spoil = Callable[[pl.DataFrame], pl.DataFrame]
 YEAR = "A-2020"
@@ -131,6 +131,7 @@ def test_release_stays_as_it_was_and_the_refusal_explains_when_a_gate_fails(
     gate, settings = GATES[kind], Settings(data_dir=published, sample_world="tiny")
     paths = DataPaths(published)
     spoil(paths, gate)
+    as_made_by_an_earlier_run(paths.releases)
     before = snapshot(paths.releases)
 
     result = refresh(settings)

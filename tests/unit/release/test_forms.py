@@ -232,7 +232,9 @@ def make_database(folder: Path, table: Table) -> None:
 
 def two_rows(folder: Path) -> Table:
     """A table of two rows, and its Parquet file with the release id."""
-    duckdb.sql("select 1 as a, 'r-1' as release_id union all select 2, 'r-1'").write_parquet(str(folder / "t.parquet"))
+    # A connection of its own: the module's shared one may hold an unfinished answer of another test.
+    with duckdb.connect() as con:
+        con.sql("select 1 as a, 'r-1' as release_id union all select 2, 'r-1'").write_parquet(str(folder / "t.parquet"))
     return Table("t", "One row.", (Column("a", "INTEGER", "A number."),), ("a",), 2, "", (), ())
 
 
