@@ -32,12 +32,15 @@ with filed as (
     select substr(cast(period as varchar), 1, 4) as year, cast(period as varchar) as month, reporter_code as reporter,
            partner_code as partner, flow_code as flow, cmd_code as product, primary_value as usd
     from read_parquet($fish)
-    where customs_code = 'C00' and mot_code = 0 and partner2_code = 0 and primary_value is not null
+    where customs_code = 'C00' and mot_code = 0 and partner2code = 0 and primary_value is not null
 ), whole as (
-    select year, reporter from filed where flow in ('X', 'M', 'RX', 'RM', 'DX', 'FM')
+    -- Twelve months of each side by itself: absent months of imports are missing, not zero.
+    select year, reporter, case when flow in ('X', 'RX', 'DX') then 'X' else 'M' end as flow
+    from filed where flow in ('X', 'M', 'RX', 'RM', 'DX', 'FM')
     group by all having count(distinct month) = 12
 ), sides as (
-    select year, flow, reporter, partner, product, sum(usd) as usd from filed semi join whole using (year, reporter)
+    select year, flow, reporter, partner, product, sum(usd) as usd
+    from filed semi join whole using (year, reporter, flow)
     where flow in ('X', 'M') and partner not in {NO_PAIR} and reporter <> partner group by all
 )
 select x.year, count(*) as cells, sum(x.usd) as exporter_usd, sum(m.usd) as importer_usd
