@@ -304,6 +304,20 @@ def test_a_lost_row_shows_in_the_account_when_pairs_do_not_hold_it(tables: recon
     assert account.select("reporter_code", "difference_usd").rows() == [(GERMANY, 0.0), (POLAND, 100.0)]
 
 
+def test_a_sum_is_the_same_to_the_last_bit_when_its_rows_come_in_another_order(
+    tables: reconcile.ReconcileTables,
+) -> None:
+    rows = [exports(product_code=f"4407{n}0", value_usd=v) for n, v in enumerate((0.1, 0.2, 0.3, 1e16, 7.7), start=1)]
+    named = frame(*rows, imports(product_code="4407"))
+    sums = {
+        reconcile.pair(named.sample(fraction=1.0, shuffle=True, seed=seed), complete(), tables)
+        .pairs["exporter_value_usd"]
+        .item()
+        for seed in range(8)
+    }
+    assert len(sums) == 1
+
+
 def test_period_starts_travel_with_the_pair_when_months_are_paired(paired: Paired) -> None:
     row = paired(exports(frequency="M", period="202003")).row(0, named=True)
     assert (row["frequency"], row["period"], row["period_start"]) == ("M", "202003", date(2020, 3, 1))

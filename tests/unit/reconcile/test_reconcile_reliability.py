@@ -144,6 +144,15 @@ def test_gross_errors_move_sigma_little_when_they_are_few() -> None:
     assert _role(reconcile.fit_reliability(spoiled), "exporter", "sigma_log").mean() < 1.25 * clean.mean()
 
 
+def test_one_reporters_gross_errors_do_not_make_all_its_reports_worthless_when_they_are_few() -> None:
+    mistaken = (pl.col("exporter_code") == PLACES[0]) & (pl.int_range(pl.len()) % 25 == 0)
+    spoiled = _gaps().with_columns(
+        gap_log_ratio=pl.when(mistaken).then(pl.col("gap_log_ratio") + 6.9).otherwise("gap_log_ratio")
+    )
+    sigma = _role(reconcile.fit_reliability(spoiled), "exporter", "sigma_log")
+    assert 0.1 < sigma[0] < 0.3  # counted in full, they would make it 1.4
+
+
 def test_half_of_the_standardised_gaps_lie_in_the_normals_middle_when_fitted() -> None:
     gaps = _gaps(sigma={"exporter": _spread(2)})
     fit = _fitted(gaps)

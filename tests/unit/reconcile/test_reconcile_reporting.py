@@ -179,6 +179,14 @@ def test_a_partner_is_nonreporting_when_the_chapter_rests_on_months_it_did_not_c
     assert _status(pairs.filter(pl.col("product_code") == "030214")) == "exporter_only_partner_silent"
 
 
+def test_an_annual_reporter_is_silent_when_others_file_the_chapter_annually_and_one_by_months(
+    tables: reconcile.ReconcileTables,
+) -> None:
+    annual = [imports(partner_code=CANADA, product_code="030214"), declared(reporter_code=CANADA)]
+    pairs = reconcile.pair(_year(annual, _months(12)), complete(GERMANY, POLAND, CANADA), tables).pairs
+    assert _status(pairs) == "exporter_only_partner_silent"
+
+
 def test_sub_flows_make_no_pair_of_their_own_when_a_reporter_files_nothing_else(paired: Paired) -> None:
     only = declared(
         reporter_code=KAZAKHSTAN, partner_code=AUSTRALIA, flow_code="RX", account="special", account_reason="sub_flow"
