@@ -19,7 +19,7 @@ from orchestration.reconcile.schema import DECLARATIONS
 GERMANY, POLAND, CANADA, AUSTRALIA, KAZAKHSTAN, RUSSIA, KYRGYZSTAN = "276", "616", "124", "036", "398", "643", "417"
 ISO3 = {GERMANY: "DEU", POLAND: "POL", CANADA: "CAN", AUSTRALIA: "AUS", KAZAKHSTAN: "KAZ", RUSSIA: "RUS"}
 ISO3[KYRGYZSTAN] = "KGZ"
-TIMBER, WATCHED, PREDECESSOR = "440710", "854231", "880220"
+TIMBER, WATCHED, PREDECESSOR, DECOY_PREDECESSOR = "440710", "854231", "880220", "842481"
 
 _PLAIN: dict[str, Any] = {
     "frequency": "A", "period": "2019", "reporter_code": GERMANY, "flow_code": "X", "partner_code": POLAND,
@@ -101,7 +101,11 @@ def small_tables(**changes: pl.DataFrame) -> reconcile.ReconcileTables:
             schema_overrides={"year_from": pl.Int64, "year_to": pl.Int64},
         ),
         "product_families": pl.DataFrame(
-            {"product_code": [PREDECESSOR, "640399"], "relation": ["predecessor", "placebo"]}
+            {
+                "family_code": ["aircraft", "aircraft", "sprayers", "sprayers"],
+                "product_code": ["880240", PREDECESSOR, DECOY_PREDECESSOR, "842449"],
+                "relation": ["controlled", "predecessor", "predecessor", "decoy"],
+            }
         ),
         "controls": pl.DataFrame({"product_code": [WATCHED]}),
         "corridors_left_out": pl.DataFrame(

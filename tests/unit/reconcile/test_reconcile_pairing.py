@@ -18,6 +18,7 @@ from orchestration.reconcile.schema import PAIRS, SOURCES, FrameError
 from tests.unit.reconcile.builders import (
     AUSTRALIA,
     CANADA,
+    DECOY_PREDECESSOR,
     GERMANY,
     KAZAKHSTAN,
     KYRGYZSTAN,
@@ -241,7 +242,7 @@ def test_the_union_is_flagged_when_both_ends_belong_to_it_at_the_date(
 
 @pytest.mark.parametrize(
     ("product", "left_out"),
-    [(WATCHED, True), (WATCHED[:4], True), (WATCHED[:2], False), (PREDECESSOR, True), ("640399", False)],
+    [(WATCHED, True), (WATCHED[:4], True), (WATCHED[:2], False), (PREDECESSOR, True), (DECOY_PREDECESSOR, False)],
 )
 def test_watched_codes_their_headings_and_predecessors_are_left_out_when_paired(
     paired: Paired, product: str, left_out: bool
