@@ -12,7 +12,6 @@ from orchestration.reconcile.reporting import flow_side, with_status
 from orchestration.reconcile.schema import MIRROR_TOTALS, PAIR_KEY, FrameError, conform, require
 from orchestration.reconcile.valuation import gap_columns, with_fob_importers
 
-WORLD = "000"
 _NEEDED = (
     "frequency",
     "period",
@@ -45,10 +44,9 @@ def mirror_totals(
     nonreporting here: most reporters never do. Raises FrameError when columns are missing or a total stands twice.
     """
     require(control_totals, _NEEDED, "the control totals frame")
+    # World is no pairable place, so its rows go with the other places that never stand in a pair.
     rows = control_totals.filter(
-        (pl.col("partner_code") != WORLD)
-        & (pl.col("partner_code") != pl.col("reporter_code"))
-        & pl.col("flow_code").is_in(["X", "M"])
+        (pl.col("partner_code") != pl.col("reporter_code")) & pl.col("flow_code").is_in(["X", "M"])
     )
     for end in ("reporter_code", "partner_code"):
         rows = rows.join(pairable_places.select(pl.col("place_code").alias(end)).unique(), on=end, how="semi")
