@@ -308,7 +308,9 @@ def test_a_lost_row_shows_in_the_account_when_pairs_do_not_hold_it(tables: recon
 def test_a_sum_is_the_same_to_the_last_bit_when_its_rows_come_in_another_order(
     tables: reconcile.ReconcileTables,
 ) -> None:
-    rows = [exports(product_code=f"4407{n}0", value_usd=v) for n, v in enumerate((1.0, 1.0, 1.0, 1e16, 1.0), start=1)]
+    # Polars compensates sums, so that plain examples agree in any order; these do not.
+    values = (643498991397331.4, 5055.616298704989, 24890080132418.46, 1907.3155009678776, 2071.0921566089096)
+    rows = [exports(product_code=f"4407{n}0", value_usd=value) for n, value in enumerate(values, start=1)]
     named = frame(*rows, imports(product_code="4407"))
     sums = {
         reconcile.pair(named.sample(fraction=1.0, shuffle=True, seed=seed), complete(), tables)
