@@ -131,7 +131,7 @@ KNOWN_ACCOUNT_REASONS = tuple(
         "unknown_transport "
         "unknown_mode_of_supply unparseable_field place_not_valid_at_date duplicate_row "
         "conflicting_duplicate "
-        "missing_value negative_value unknown_column",
+        "missing_value negative_value impossible_amount unknown_column",
     }.items()
     for reason in reasons.split()
 )

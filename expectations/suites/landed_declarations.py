@@ -46,7 +46,7 @@ _PERIOD_IS_WELL_FORMED = (
 )
 _CIF_BELOW_FOB = "cif_value_usd > 0 and fob_value_usd > 0 and cif_value_usd < fob_value_usd * 0.999"
 _FIELD_REASONS = "(account_reason like 'unknown_%' or account_reason in ('unparseable_field', 'missing_value', "
-_FIELD_REASONS += "'negative_value', 'place_not_valid_at_date'))"
+_FIELD_REASONS += "'negative_value', 'impossible_amount', 'place_not_valid_at_date'))"
 
 
 def landed_declarations(tables: GateTables) -> Suite:

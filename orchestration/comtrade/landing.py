@@ -23,6 +23,7 @@ import polars as pl
 from orchestration.comtrade.contract.schema import LANDED
 from orchestration.comtrade.files.model import Delivery
 from orchestration.comtrade.ledger import LandedFile, LedgerEntry, is_landed, read_entry, write_entry
+from orchestration.sums import amount, exact_sum
 
 UNKNOWN = "unknown"
 # Rows whose frequency or period cannot be read land here, so that their value is booked (as quarantine) and not lost.
@@ -80,7 +81,7 @@ def land_delivery(delivery: Delivery, landed_dir: Path, ledger_dir: Path) -> Led
         source_format=delivery.source_format,
         released_on=delivery.released_on,
         row_count=delivery.rows.height,
-        value_usd=float(delivery.rows.select(_finite_value().sum()).item()),
+        value_usd=float(delivery.rows.select(exact_sum(amount("primaryValue"))).item()),
         files=tuple(files),
         reader=delivery.reader,
     )
@@ -134,7 +135,7 @@ def _parts(delivery: Delivery) -> list[_Part]:
         pl.when(is_plain).then(classification).otherwise(pl.lit(UNKNOWN)).alias(_CLASSIFICATION),
     ).sort(names, maintain_order=True)
     written = [c for c in rows.columns if c in _ALWAYS_WRITTEN or rows[c].null_count() < rows.height]
-    figures = keyed.group_by(names, maintain_order=True).agg(pl.len(), _finite_value().sum())
+    figures = keyed.group_by(names, maintain_order=True).agg(pl.len(), exact_sum(amount("primaryValue")))
     kept, parts, start = keyed.select(written), [], 0
     for key, reporter, classified, count, value in figures.iter_rows():
         path = f"{key}/{reporter}_{classified}_{delivery.delivery_id}.parquet"
@@ -183,7 +184,3 @@ def _holds(path: Path, rows: pl.DataFrame) -> bool:
         return pl.read_parquet(path.read_bytes()).equals(rows)
     except pl.exceptions.PolarsError:  # Damaged by a power cut before its delivery was booked: written anew.
         return False
-
-
-def _finite_value() -> pl.Expr:
-    return pl.when(pl.col("primaryValue").is_finite()).then(pl.col("primaryValue"))

@@ -19,6 +19,7 @@ import polars as pl
 from orchestration.comtrade.contract import (
     ContractTables,
     apply_contract,
+    reported_presence,
     with_completeness,
     year_completeness,
 )
@@ -39,6 +40,7 @@ from orchestration.pipeline.storage import Stamps, combine, each_period, remove_
 from orchestration.reference import Reference
 from orchestration.sample import REFERENCE_FRAMES, iter_deliveries, world_truth
 from orchestration.settings import Settings
+from orchestration.sums import exact_sum
 
 LOG = logging.getLogger("mirror_warehouse")
 CONTRACTED_TABLES = ("declarations", "control_totals", "revisions", "coverage")
@@ -207,7 +209,7 @@ def _contract_period(
         for name, path in outputs.items():
             write_frame(path, getattr(result, name))
         stamps.write(key, fingerprint)
-    totals = pl.scan_parquet(outputs["declarations"]).select(pl.len(), pl.col("value_usd").sum()).collect()
+    totals = pl.scan_parquet(outputs["declarations"]).select(pl.len(), exact_sum("value_usd")).collect()
     rows, value = totals.row(0)
     return PeriodSummary(key, int(rows), float(value or 0.0), current)
 
@@ -218,8 +220,7 @@ def _complete_coverage(paths: DataPaths, period_keys: Sequence[str]) -> None:
     frames = {key: pl.read_parquet(path) for key, path in filed.items() if path.is_file()}
     if not frames:
         return
-    presence = pl.concat([f.select("frequency", "period", "reporter_code") for f in frames.values()]).unique()
-    completeness = year_completeness(presence)
+    completeness = year_completeness(pl.concat(reported_presence(frame) for frame in frames.values()))
     for key, frame in frames.items():
         target = paths.table("contracted", "coverage", key)
         completed = with_completeness(frame, completeness)

@@ -18,6 +18,7 @@ from orchestration.pipeline.storage import Stamps, combine, each_period, remove_
 from orchestration.reconcile import schema
 from orchestration.reconcile.cif_model import PUBLISHED_MODEL
 from orchestration.reference import Reference
+from orchestration.sums import exact_sum
 
 PAIR_TABLES = ("pairs", "sources")
 PARAMETER_TABLES = ("reliability", "chapter_effects", "pooled", "cif_model")
@@ -92,7 +93,7 @@ def _pair_period(
             write_frame(outputs[name], frame)
         stamps.write(key, fingerprint)
     counted = pl.scan_parquet(outputs["pairs"]).select(
-        pl.len(), pl.col("exporter_value_usd").sum() + pl.col("importer_value_usd").sum()
+        pl.len(), exact_sum("exporter_value_usd") + exact_sum("importer_value_usd")
     )
     rows, value = counted.collect().row(0)
     return PeriodSummary(key, int(rows), float(value or 0.0), current)
@@ -148,10 +149,10 @@ def _fit_valuation(
         shares = [
             reconcile.cif_sources(pl.read_parquet(paths.table("reconciled", "pairs", key)), tables)
             .group_by("cif_source")
-            .agg(value_usd=pl.col("importer_value_usd").sum())
+            .agg(value_usd=exact_sum("importer_value_usd"))
             for key in keys
         ]
-        by_source = pl.concat(shares).group_by("cif_source").agg(pl.col("value_usd").sum()).sort("cif_source")
+        by_source = pl.concat(shares).group_by("cif_source").agg(exact_sum("value_usd")).sort("cif_source")
         models[frequency] = reconcile.fit_valuation(training, by_source, frequency, tables)
     return models
 
@@ -195,7 +196,7 @@ def _reconcile_period(
         )
         write_frame(totals, mirrored)
         stamps.write(key, fingerprint)
-    counted = pl.scan_parquet(flows).select(pl.len(), pl.col("reconciled_fob_usd").sum()).collect()
+    counted = pl.scan_parquet(flows).select(pl.len(), exact_sum("reconciled_fob_usd")).collect()
     rows, value = counted.row(0)
     return PeriodSummary(key, int(rows), float(value or 0.0), current)
 
@@ -203,7 +204,7 @@ def _reconcile_period(
 def _mean_margin(valued: pl.DataFrame, reference: Reference) -> float:
     """Value-weighted margin of the period (CIF over FOB minus one); the published mean where nothing is valued."""
     margins = valued.filter(pl.col("cif_source") != "reported")
-    cif, fob = margins.select(pl.col("importer_value_usd").sum(), pl.col("importer_fob_usd").sum()).row(0)
+    cif, fob = margins.select(exact_sum("importer_value_usd"), exact_sum("importer_fob_usd")).row(0)
     if fob and fob > 0:
         return float(cif) / float(fob) - 1.0
     published = reference.published_cif_models.filter(

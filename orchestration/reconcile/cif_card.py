@@ -12,6 +12,7 @@ import polars as pl
 from orchestration.reconcile.effects_design import Array
 from orchestration.reconcile.schema import CIF_MODEL, conform
 from orchestration.reconcile.tables import ReconcileTables
+from orchestration.sums import exact_sum
 
 METHOD_VERSION = "1"
 TERMS = (
@@ -45,7 +46,7 @@ def model_card(
 
     A model that was not fitted has no covariance, hence no standard errors.
     """
-    total = float(shares["value_usd"].sum() or 0.0)
+    total = float(shares.select(exact_sum("value_usd")).item())
     by_source = dict(zip(shares["cif_source"].to_list(), shares["value_usd"].to_list(), strict=True))
     errors = [None] * len(TERMS) if covariance is None else np.sqrt(np.diag(covariance))[: len(TERMS)].tolist()
     rows = pl.DataFrame(

@@ -23,6 +23,7 @@ from orchestration.reconcile.robust_regression import (
 )
 from orchestration.reconcile.schema import VALUATION_TRAINING, require
 from orchestration.reconcile.tables import ReconcileTables
+from orchestration.sums import count_where
 
 METHOD_NAME, PUBLISHED_MODEL = "huber_gravity", "baci_2010_model_2"
 MINIMUM_OBSERVATIONS = 500
@@ -120,7 +121,7 @@ def _fit(facts: pl.DataFrame, design: Design) -> tuple[Array, Array, Array]:
 
 def _prior_weight(facts: pl.DataFrame) -> Array:
     """Quantity agreement; for observed margins a share of what one importer may weigh."""
-    filed = (pl.col("cif_source") == "observed").sum().over("importer_code")
+    filed = count_where(pl.col("cif_source") == "observed").over("importer_code")
     capped = pl.min_horizontal(pl.lit(1.0), OBSERVED_ROWS_PER_IMPORTER / filed)
     weight = pl.when(pl.col("cif_source") == "observed").then(pl.col("weight") * capped).otherwise("weight")
     return facts.select(weight.alias("weight")).to_series().to_numpy().astype(np.float64)

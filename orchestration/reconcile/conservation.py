@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from orchestration.reconcile.schema import DECLARATIONS, PAIRS, require
+from orchestration.sums import exact_sum
 
 
 def account_of_pairs(declarations: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -22,12 +23,12 @@ def account_of_pairs(declarations: pl.DataFrame, pairs: pl.DataFrame) -> pl.Data
         declarations.filter((pl.col("account") == "pair") & pl.col("flow_code").is_in(["X", "M"]))
         .with_columns(side=pl.col("flow_code").replace_strict({"X": "exporter", "M": "importer"}))
         .group_by("reporter_code", "side")
-        .agg(pl.col("value_usd").sum().alias("declared_value_usd"))
+        .agg(exact_sum("value_usd").alias("declared_value_usd"))
     )
     paired = pl.concat(
         pairs.filter(pl.col(f"{side}_value_usd").is_not_null())
         .group_by(pl.col(f"{side}_code").alias("reporter_code"))
-        .agg(pl.col(f"{side}_value_usd").sum().alias("paired_value_usd"))
+        .agg(exact_sum(f"{side}_value_usd").alias("paired_value_usd"))
         .with_columns(side=pl.lit(side))
         for side in ("exporter", "importer")
     )

@@ -2,6 +2,7 @@
 
 Belongs here: products with the design matrix that are never written out. Does not belong here: weights, or what the
 columns mean. A hundred effects over a million rows would be a dense matrix of a gigabyte; sums by level are enough.
+Sums over rows go through `einsum`, one thread: a matrix product splits them by the number of cores.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Design:
     def apply(self, beta: Array) -> Array:
         """Fitted value of every row."""
         padded = np.append(beta, 0.0)
-        fitted: Array = self.numbers @ beta[: self.numbers.shape[1]]
+        fitted: Array = np.einsum("ij,j->i", self.numbers, beta[: self.numbers.shape[1]])
         for column in self._columns():
             fitted = fitted + padded[column]
         return fitted
@@ -54,7 +55,7 @@ class Design:
     def cross(self, values: Array) -> Array:
         """X' v."""
         total = np.zeros(self.width + 1)
-        total[: self.numbers.shape[1]] = self.numbers.T @ values
+        total[: self.numbers.shape[1]] = np.einsum("ij,i->j", self.numbers, values)
         for column in self._columns():
             total += np.bincount(column, values, self.width + 1)
         return total[:-1]
@@ -63,7 +64,7 @@ class Design:
         """X' W X."""
         k, wide = self.numbers.shape[1], self.width + 1
         total = np.zeros((wide, wide))
-        total[:k, :k] = (self.numbers * weight[:, None]).T @ self.numbers
+        total[:k, :k] = np.einsum("ij,ik->jk", self.numbers * weight[:, None], self.numbers)
         columns = self._columns()
         for column in columns:
             block = np.array([np.bincount(column, weight * number, wide) for number in self.numbers.T]).reshape(k, wide)

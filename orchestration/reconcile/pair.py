@@ -24,6 +24,7 @@ from orchestration.reconcile.schema import (
     require,
 )
 from orchestration.reconcile.tables import ReconcileTables
+from orchestration.sums import exact_sum
 
 PAIRED_FLOWS = ("X", "M")
 
@@ -137,7 +138,7 @@ def _meeting_level(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _only_when_complete(column: str) -> pl.Expr:
     """Sum, or NULL when one part is missing: a partial sum would look like a small quantity."""
-    return pl.when(pl.col(column).null_count() == 0).then(pl.col(column).sum())
+    return pl.when(pl.col(column).null_count() == 0).then(exact_sum(column))
 
 
 def _single(column: str, several: str | None) -> pl.Expr:
@@ -151,12 +152,12 @@ def _sum_sides(rows: pl.DataFrame) -> pl.DataFrame:
     return ordered.group_by("side", *PAIR_KEY, maintain_order=True).agg(
         pl.col("mirror_flow_id", "frequency", "period", "period_start", "product_level").first(),
         pl.col("exporter_iso3", "importer_iso3").first(),
-        pl.col("value_usd").sum(),
+        exact_sum("value_usd"),
         _single("valuation_filed", "mixed").alias("valuation"),
         pl.col("hs_revision").min(),
         (pl.col("hs_revision").n_unique() > 1).alias("is_edition_mixed"),
         pl.when((pl.col("quantity_unit_code").n_unique() == 1) & (pl.col("quantity").null_count() == 0))
-        .then(pl.col("quantity").sum())
+        .then(exact_sum("quantity"))
         .alias("quantity"),
         _single("quantity_unit_code", None).alias("quantity_unit_code"),
         _only_when_complete("net_weight_kg").alias("net_weight_kg"),

@@ -9,6 +9,7 @@ import polars as pl
 
 from orchestration.reconcile.schema import CORRIDOR, PAIR_KEY
 from orchestration.reconcile.tables import ReconcileTables
+from orchestration.sums import exact_sum
 
 
 def with_reexports(pairs: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFrame:
@@ -61,7 +62,7 @@ def _sub_flow(declarations: pl.DataFrame, flow: str, name: str) -> pl.DataFrame:
         pl.concat(cut)
         .sort(*PAIR_KEY, "value")
         .group_by(PAIR_KEY, maintain_order=True)
-        .agg(pl.col("value").sum().alias(name))
+        .agg(exact_sum("value").alias(name))
     )
 
 

@@ -163,7 +163,7 @@ def _pooled_table(fit: VarianceFit, window: dict[str, object]) -> pl.DataFrame:
     """What holds for everybody in a window: the sigma of a reporter never seen two-sided (the root mean square over
     rows, so that big reporters weigh more), the typical chapter effect, how heavy the tails are.
     """
-    sigma = {"exporter": np.sqrt(fit.var_x[fit.i].mean()), "importer": np.sqrt(fit.var_m[fit.j].mean())}
+    sigma = {"exporter": np.sqrt(np.mean(fit.var_x[fit.i])), "importer": np.sqrt(np.mean(fit.var_m[fit.j]))}
     return pl.DataFrame(
         {
             "role": list(sigma),

@@ -7,7 +7,7 @@ not belong here: reading files (the readers), comparing two reporters (`reconcil
 from orchestration.comtrade.contract.accounts import ACCOUNT_REASONS, PART_REASONS, is_part
 from orchestration.comtrade.contract.apply import ContractResult, apply_contract
 from orchestration.comtrade.contract.balance import account_balance
-from orchestration.comtrade.contract.coverage import with_completeness, year_completeness
+from orchestration.comtrade.contract.coverage import reported_presence, with_completeness, year_completeness
 from orchestration.comtrade.contract.schema import ContractError
 from orchestration.comtrade.contract.tables import ContractTables
 
@@ -20,6 +20,7 @@ __all__ = [
     "account_balance",
     "apply_contract",
     "is_part",
+    "reported_presence",
     "with_completeness",
     "year_completeness",
 ]

@@ -35,6 +35,7 @@ ACCOUNT_REASONS: dict[str, tuple[str, ...]] = {
         "conflicting_duplicate",
         "missing_value",
         "negative_value",
+        "impossible_amount",
         "unknown_column",
     ),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from orchestration.comtrade.contract.schema import BALANCE, ContractError, conform
+from orchestration.sums import amount, exact_sum
 
 RELATIVE_TOLERANCE = 1e-9
 
@@ -23,8 +24,7 @@ def account_balance(landed: pl.DataFrame, declarations: pl.DataFrame) -> pl.Data
             f"{declarations['declaration_id'].n_unique()} of them distinct; value would vanish or count twice; "
             "see that delivery_id and source_line name each landed row once"
         )
-    value = pl.col("primaryValue").cast(pl.Float64)
-    filed_values = landed.select(pl.when(value.is_finite()).then(value)).to_series()
+    filed_values = landed.select(amount("primaryValue")).to_series()
     filed, booked = _sum(filed_values), _sum(declarations["value_usd"])
     if abs(filed - booked) > RELATIVE_TOLERANCE * max(_sum(filed_values.abs()), 1.0):
         raise ContractError(
@@ -32,10 +32,10 @@ def account_balance(landed: pl.DataFrame, declarations: pl.DataFrame) -> pl.Data
             "look for a join that multiplies or drops declarations"
         )
     balance = declarations.group_by("account", "account_reason").agg(
-        pl.len().alias("declaration_count"), pl.col("value_usd").sum()
+        pl.len().alias("declaration_count"), exact_sum("value_usd")
     )
     return conform(balance, BALANCE, "account balances").sort("account", "account_reason")
 
 
 def _sum(values: pl.Series) -> float:
-    return float(values.sum())
+    return float(values.to_frame("amount").select(exact_sum("amount")).item())

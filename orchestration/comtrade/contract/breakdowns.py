@@ -30,7 +30,7 @@ def choose_breakdown(frame: pl.DataFrame, tables: ContractTables) -> pl.DataFram
     """
     frame = frame.with_columns(_pattern().alias("_pattern"))
     open_row = pl.col("_reason").is_null() & pl.col("_is_hs")
-    if frame.filter(open_row)["_pattern"].sum() == 0:
+    if not frame.select((open_row & (pl.col("_pattern") > 0)).any()).item():
         return frame.with_columns(open_row.alias("_counts"), pl.lit(False).alias("_is_summed"))
     simplest = pl.when(open_row).then("_pattern").min().over(GROUP)
     frame = frame.with_columns((open_row & (pl.col("_pattern") == simplest)).fill_null(False).alias("_counts"))

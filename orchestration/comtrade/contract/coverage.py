@@ -10,6 +10,7 @@ import polars as pl
 from orchestration.comtrade.contract.accounts import is_part
 from orchestration.comtrade.contract.schema import COMPLETENESS, COVERAGE, ORDER, PRESENCE, conform
 from orchestration.comtrade.contract.tables import TOTAL_PRODUCT, WORLD_CODE
+from orchestration.sums import exact_sum
 
 _SET = ("frequency", "period", "reporter_code", "flow_code")
 _MONTHS_IN_A_YEAR = 12
@@ -49,13 +50,13 @@ def _measures() -> list[pl.Expr]:
     )
     return [
         pl.len().cast(pl.Int64).alias("declaration_count"),
-        value.filter(account == "pair").sum().alias("pair_value_usd"),
-        value.filter(account == "special").sum().alias("special_value_usd"),
-        value.filter(account == "quarantine").sum().alias("quarantine_value_usd"),
-        value.filter(is_part()).sum().alias("_parts"),
-        value.abs().filter(account == "quarantine").sum().alias("_quarantined"),
-        value.filter(is_part() & pl.col("is_confidential")).sum().alias("confidential_value_usd"),
-        pl.when(filed_total.len() > 0).then(filed_total.sum()).alias("control_total_usd"),
+        exact_sum(value.filter(account == "pair")).alias("pair_value_usd"),
+        exact_sum(value.filter(account == "special")).alias("special_value_usd"),
+        exact_sum(value.filter(account == "quarantine")).alias("quarantine_value_usd"),
+        exact_sum(value.filter(is_part())).alias("_parts"),
+        exact_sum(value.abs().filter(account == "quarantine")).alias("_quarantined"),
+        exact_sum(value.filter(is_part() & pl.col("is_confidential"))).alias("confidential_value_usd"),
+        pl.when(filed_total.len() > 0).then(exact_sum(filed_total)).alias("control_total_usd"),
         current.any().alias("is_reporting"),
     ]
 
@@ -68,6 +69,12 @@ def _shares() -> list[pl.Expr]:
         pl.when(parts > 0).then(pl.col("confidential_value_usd") / parts).alias("confidential_share_ratio"),
         pl.when(filed > 0).then(pl.col("_quarantined") / filed).alias("quarantine_share_ratio"),
     ]
+
+
+def reported_presence(coverage: pl.DataFrame) -> pl.DataFrame:
+    """Who reported which period (schema PRESENCE): a month of quarantined or superseded rows alone was not reported."""
+    rows = conform(coverage, COVERAGE, "coverage rows").filter(pl.col("is_reporting"))
+    return conform(rows.unique(_SET[:3]), PRESENCE, "rows of presence").sort(_SET[:3])
 
 
 def year_completeness(presence: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from orchestration.sums import count_where
+
 KEY = (
     "delivery_id",
     "frequency",
@@ -53,8 +55,8 @@ def _judge(repeated: pl.DataFrame) -> pl.DataFrame:
     )
     rows = rows.with_columns(pl.int_range(pl.len()).over(*KEY, "value_usd").gt(0).alias("_again"))
     first = ~pl.col("_again")
-    rivals = first.sum().over(KEY)
-    originals = (first & pl.col("_original")).sum().over(KEY)
+    rivals = count_where(first).over(KEY)
+    originals = count_where(first & pl.col("_original")).over(KEY)
     wins = (rivals == 1) | ((originals == 1) & pl.col("_original"))
     return rows.select(
         "declaration_id",

@@ -12,6 +12,7 @@ import polars as pl
 
 from orchestration.comtrade.contract import tables as codes
 from orchestration.comtrade.contract.tables import ContractTables
+from orchestration.sums import amount, is_amount
 
 HS_REVISIONS = tuple(f"H{edition}" for edition in range(7))
 # Classifications of UN Comtrade that are not the Harmonized System: SITC, BEC, EBOPS.
@@ -96,12 +97,12 @@ def _product() -> pl.Expr:
 
 def _present(column: str) -> pl.Expr:
     # Comtrade writes 0 for a cif or fob value that was not filed.
-    return pl.when(pl.col(column).is_finite() & (pl.col(column) != 0)).then(pl.col(column))
+    return pl.when(is_amount(column) & (pl.col(column) != 0)).then(pl.col(column))
 
 
 def _values() -> list[pl.Expr]:
     return [
-        pl.when(pl.col("primaryValue").is_finite()).then(pl.col("primaryValue")).alias("value_usd"),
+        amount("primaryValue").alias("value_usd"),
         _present("cifvalue").alias("cif_value_usd"),
         _present("fobvalue").alias("fob_value_usd"),
     ]
@@ -110,10 +111,10 @@ def _values() -> list[pl.Expr]:
 def _quantities() -> list[pl.Expr]:
     has_unit = ~pl.col("qtyUnitCode").is_in(NO_QUANTITY_UNITS)
     return [
-        pl.when(has_unit & pl.col("qty").is_finite()).then(pl.col("qty")).alias("quantity"),
+        pl.when(has_unit).then(amount("qty")).alias("quantity"),
         pl.when(has_unit).then(pl.col("qtyUnitCode").cast(pl.String)).alias("quantity_unit_code"),
-        pl.when(pl.col("netWgt").is_finite()).then(pl.col("netWgt")).alias("net_weight_kg"),
-        pl.when(pl.col("grossWgt").is_finite()).then(pl.col("grossWgt")).alias("gross_weight_kg"),
+        amount("netWgt").alias("net_weight_kg"),
+        amount("grossWgt").alias("gross_weight_kg"),
     ]
 
 

@@ -13,6 +13,9 @@ import polars as pl
 from orchestration.comtrade.contract.normalise import HS_REVISIONS
 from orchestration.comtrade.contract.schema import API_COLUMNS
 from orchestration.comtrade.contract.tables import WORLD_CODE, ContractTables
+from orchestration.sums import is_amount
+
+_AMOUNTS = ("primaryValue", "cifvalue", "fobvalue", "qty", "netWgt", "grossWgt")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def _period_and_value_checks() -> list[RowCheck]:
         _check("unparseable_field", "period", pl.col("period_start").is_null()),
         _check("missing_value", "primaryValue", missing),
         _check("negative_value", "primaryValue", value < 0),
+        *(_check("impossible_amount", name, pl.col(name).is_finite() & ~is_amount(name)) for name in _AMOUNTS),
     ]
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from orchestration.comtrade.contract.schema import ORDER, REVISIONS, conform
 from orchestration.comtrade.contract.vintages import CELL
+from orchestration.sums import count_where, exact_sum
 
 _KEY = (*CELL, "flow_code", "partner_code")
 _PAIR = ("older_delivery_id", "newer_delivery_id")
@@ -25,7 +26,7 @@ def measure_revisions(frame: pl.DataFrame) -> pl.DataFrame:
     keys = (
         frame.filter(pl.col("_counts"))
         .group_by(*_KEY, "delivery_id", "_rank", maintain_order=True)
-        .agg(pl.col("value_usd").sum(), pl.col("hs_revision").sort().first())
+        .agg(exact_sum("value_usd"), pl.col("hs_revision").sort().first())
     )
     if keys["_rank"].n_unique() <= 1:
         return pl.DataFrame(schema=REVISIONS)
@@ -80,13 +81,13 @@ def _count_changes(keys: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
         rows.sort(*_KEY, *_PAIR)
         .group_by(grain, maintain_order=True)
         .agg(
-            before.is_null().sum().alias("keys_added_count"),
-            after.is_null().sum().alias("keys_removed_count"),
-            (kept & (before != after)).sum().alias("keys_revised_count"),
-            (kept & (before == after)).sum().alias("keys_unchanged_count"),
-            before.sum().alias("older_value_usd"),
-            after.sum().alias("newer_value_usd"),
-            (kept & editions_differ).sum().alias("editions_changed_count"),
+            count_where(before.is_null()).alias("keys_added_count"),
+            count_where(after.is_null()).alias("keys_removed_count"),
+            count_where(kept & (before != after)).alias("keys_revised_count"),
+            count_where(kept & (before == after)).alias("keys_unchanged_count"),
+            exact_sum(before).alias("older_value_usd"),
+            exact_sum(after).alias("newer_value_usd"),
+            count_where(kept & editions_differ).alias("editions_changed_count"),
         )
     )
     return conform(frame, REVISIONS, "revisions").sort(ORDER["revisions"])

@@ -11,6 +11,7 @@ import polars as pl
 from orchestration.comtrade.contract.accounts import is_part
 from orchestration.comtrade.contract.schema import CONTROL_TOTALS, ORDER, conform
 from orchestration.comtrade.contract.tables import WORLD_CODE
+from orchestration.sums import exact_sum
 
 _SET = ("frequency", "period", "reporter_code", "flow_code")
 _KEY = (*_SET, "partner_code", "product_code")
@@ -26,7 +27,7 @@ def control_totals(declarations: pl.DataFrame) -> pl.DataFrame:
     summed = totals.group_by(_KEY, maintain_order=True).agg(
         pl.col("period_start", "reporter_iso3", "partner_iso3", "product_level").first(),
         _only("hs_revision"),
-        pl.col("value_usd").sum().alias("control_value_usd"),
+        exact_sum("value_usd").alias("control_value_usd"),
         _only("declaration_id"),
     )
     with_parts = summed.join(_parts(declarations), on=_KEY, how="left", maintain_order="left").with_columns(
@@ -45,7 +46,7 @@ def _only(column: str) -> pl.Expr:
 def _parts(declarations: pl.DataFrame) -> pl.DataFrame:
     """Value of the parts under every product prefix, by partner and for World."""
     parts = declarations.filter(is_part() & pl.col("product_level").is_not_null())
-    value = pl.col("value_usd").sum().alias("parts_value_usd")
+    value = exact_sum("value_usd").alias("parts_value_usd")
     frames = []
     for level in (0, 2, 4, 6):
         prefix = pl.lit("TOTAL") if level == 0 else pl.col("product_code").str.slice(0, level)

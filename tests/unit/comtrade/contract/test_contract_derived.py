@@ -10,6 +10,7 @@ import pytest
 from orchestration.comtrade.contract import (
     ContractError,
     account_balance,
+    reported_presence,
     with_completeness,
     year_completeness,
 )
@@ -121,6 +122,15 @@ def test_annual_coverage_is_incomplete_when_only_some_months_are_there(contract)
 def test_coverage_is_incomplete_when_presence_knows_nothing_of_the_reporter(contract) -> None:
     filled = with_completeness(contract(row()).coverage, year_completeness(_presence("A", ["2016"])))
     assert filled.select("is_complete", "months_reported_count").unique().rows() == [(False, 0)]
+
+
+def test_a_year_is_incomplete_when_nobody_understood_a_row_of_its_twelfth_month(contract) -> None:
+    rows = [row(freqCode="M", period=month) for month in MONTHS[:11]]
+    understood = contract(*rows, row(freqCode="M", period=MONTHS[11])).coverage
+    mistaken = contract(*rows, row(freqCode="M", period=MONTHS[11], flowCode="Z")).coverage
+    assert reported_presence(understood)["period"].to_list() == MONTHS
+    assert reported_presence(mistaken)["period"].to_list() == MONTHS[:11]
+    assert year_completeness(reported_presence(mistaken)).rows() == [("398", 2017, 11, False, False)]
 
 
 @pytest.mark.parametrize(("value", "complete"), [(1.0, True), (None, False)])
