@@ -18,14 +18,17 @@ from orchestration.defs.release.assets import audit_results, mart_checks, publis
 from orchestration.defs.resources import warehouse_resource
 from orchestration.defs.schedules import make_schedule
 from orchestration.defs.sensors import make_sensors
-from orchestration.pipeline.dbt import ensure_manifest
+from orchestration.pipeline.dbt import DbtProcess, ensure_manifest
 from orchestration.settings import Settings
 
 
-def build_definitions(settings: Settings | None = None, manifest: Path | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings | None = None, manifest: Path | None = None, started: DbtProcess | None = None
+) -> dg.Definitions:
     """Every asset, check, job, schedule and sensor.
 
-    Args: settings (default: the environment), manifest of the dbt project (default: parsed when it changed).
+    Args: settings (default: the environment), manifest of the dbt project (default: parsed when it changed), a dbt
+    process that waits for the one run to come (default: each run starts its own).
     """
     chosen = settings if settings is not None else Settings()
     parsed = manifest if manifest is not None else ensure_manifest(chosen.dbt_dir)
@@ -36,7 +39,7 @@ def build_definitions(settings: Settings | None = None, manifest: Path | None = 
             mirror_pairs,
             parameters,
             mirror_flows,
-            mart_assets(parsed),
+            mart_assets(parsed, started),
             staged_marts(parsed),
             audit_results,
             published_release,

@@ -28,7 +28,7 @@ from orchestration.settings import PROJECT_DIR, Settings
 if TYPE_CHECKING:
     import dagster as dg
 
-    from orchestration.pipeline.dbt import ManifestParse
+    from orchestration.pipeline.dbt import DbtProcess
 
 REFUSED, UNUSABLE = 1, 2
 FIRST_QUERY = "queries/01_largest_anomalous_gaps.sql"
@@ -102,19 +102,18 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
-    from orchestration.pipeline.dbt import ManifestParse, dbt_environment
+    from orchestration.pipeline.dbt import DbtProcess, dbt_environment
     from orchestration.reconcile import METHOD_VERSION
 
     origin = settings.declarations if settings.source == "files" else f"planted world, seed {settings.sample_seed}"
     print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.", flush=True)
     for layer in (paths.root / "sample", paths.landed, paths.ledger, paths.contracted, paths.reconciled, paths.runs):
         remove_temporaries(layer)
-    # Parsed with the very environment of this run, so that dbt finds nothing to parse again when it builds; and in a
-    # process of its own, while this one declares the planted world and reads the libraries.
-    parse = ManifestParse(settings.dbt_dir, dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads))
-    if settings.source == "sample":
-        declare_planted_world(settings, paths, load_reference(settings.seeds_dir), plan.input_fingerprint)
-    outcome = _execute(settings, paths, plan, parse)
+    # Parsed and later built in a process of its own, while this one declares the planted world and reads the libraries.
+    with DbtProcess(settings.dbt_dir, dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads)) as dbt:
+        if settings.source == "sample":
+            declare_planted_world(settings, paths, load_reference(settings.seeds_dir), plan.input_fingerprint)
+        outcome = _execute(settings, paths, plan, dbt)
     if not outcome.success:
         _say_failure(outcome, paths.said(plan.run_id))
         return REFUSED
@@ -122,14 +121,14 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     return 0
 
 
-def _execute(settings: Settings, paths: DataPaths, plan: RunPlan, parse: ManifestParse) -> dg.ExecuteInProcessResult:
+def _execute(settings: Settings, paths: DataPaths, plan: RunPlan, dbt: DbtProcess) -> dg.ExecuteInProcessResult:
     from expectations.engine import great_expectations_library
     from orchestration.defs.build import build_definitions
     from orchestration.defs.partitions import range_tags, sync_periods
     from orchestration.defs.session import IN_PROCESS_TAG, instance_for_run
 
     great_expectations_library()  # read now, while dbt parses, instead of when the first gate waits for it
-    definitions = build_definitions(settings, parse.manifest())
+    definitions = build_definitions(settings, dbt.manifest(), dbt)
     tags = {**range_tags(plan.period_keys), "mirror/run_id": plan.run_id, IN_PROCESS_TAG: "command line"}
     said = paths.said(plan.run_id)
     said.parent.mkdir(parents=True, exist_ok=True)

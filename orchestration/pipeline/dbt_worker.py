@@ -1,0 +1,46 @@
+"""dbt in a process of its own: parses the project when started, builds from what it parsed when told to.
+
+Belongs here: the far end of the pipe of `dbt.DbtProcess`; run as a module, never imported by the project. Does not
+belong here: what is built. Reading dbt and its project takes ten seconds, which the run spends on other work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+
+from dbt.cli.main import dbtRunner
+
+PARSED = "parsed"
+FAILED, UNANSWERABLE, ABANDONED = 1, 2, 3
+
+
+def main(project: str, writes_manifest: bool) -> int:
+    """Exit status: 0 well or not needed, 1 a model or test failed, 2 dbt itself could not go on."""
+    places = ["--project-dir", project, "--profiles-dir", project]
+    parsed = dbtRunner().invoke(["--quiet", *([] if writes_manifest else ["--no-write-json"]), "parse", *places])
+    if not parsed.success:
+        print(parsed.exception or "", flush=True)
+        return UNANSWERABLE
+    print(PARSED, flush=True)
+    asked = sys.stdin.readline()
+    if not asked:
+        return 0
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
+    built = dbtRunner(manifest=parsed.result).invoke([*json.loads(asked), *places])
+    if built.exception is not None:
+        print(built.exception, flush=True)
+        return UNANSWERABLE
+    return 0 if built.success else FAILED
+
+
+def _end_with_the_run() -> None:
+    """Nobody may write to a staging database whose run was killed: the pipe closes with the run."""
+    sys.stdin.read()
+    os._exit(ABANDONED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:] == ["write"]))
