@@ -64,8 +64,6 @@ def expectation_of(gx: Any, check: Check, threshold: Threshold) -> Any:
         return kinds.ExpectColumnSumToBeBetween(column=check.column, max_value=threshold.threshold, **common)
     if check.judgement == "at_least":
         return kinds.ExpectColumnMinToBeBetween(column=check.column, min_value=threshold.threshold, **common)
-    if check.judgement == "in_set":
-        return kinds.ExpectColumnValuesToBeInSet(column=check.column, value_set=list(check.value_set), **common)
     return kinds.ExpectColumnPairValuesToBeEqual(column_A=check.column, column_B=check.other_column, **common)
 
 

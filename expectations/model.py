@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 Severity = Literal["error", "warning"]
-Judgement = Literal["at_most", "at_least", "in_set", "columns_equal"]
+Judgement = Literal["at_most", "at_least", "columns_equal"]
 
 
 class GateError(RuntimeError):
@@ -63,9 +63,8 @@ class Check:
     """One expectation: which column of which batch is judged, and how.
 
     `at_most` judges the sum of a column of counts (batch of several rows) or a single figure (batch of one
-    row); `at_least` a single figure; `in_set` that every value of `column` stands in `value_set`;
-    `columns_equal` that `column` and `other_column` agree row by row. `failing` is SQL for the rows behind
-    the figure, in a fixed order.
+    row); `at_least` a single figure; `columns_equal` that `column` and `other_column` agree row by row. `failing`
+    is SQL for the rows behind the figure, in a fixed order.
     """
 
     name: str
@@ -73,7 +72,6 @@ class Check:
     column: str
     judgement: Judgement = "at_most"
     failing: str | None = None
-    value_set: tuple[str, ...] = ()
     other_column: str = ""
     not_comparable: str | None = None
 

@@ -93,21 +93,22 @@ def known_values(
     """Every distinct value of a column (an expression is allowed) stands in the known set; NULL is not a
     value here.
 
-    The batch holds the distinct values with the number of rows that carry them. An empty known set fails
-    everything.
+    The batch holds the distinct values, the number of rows that carry them, and the value again where it is known. An
+    empty known set fails everything.
     """
     batch = f"values_of_{name}"
-    sql = (
-        f"select {column} as value, cast(count(*) as bigint) as row_count from {table} where {where} "
-        "group by 1 having value is not null order by 1"
-    )
     listed = ", ".join("'" + value.replace("'", "''") + "'" for value in known) or "''"
+    sql = (
+        f"select value, row_count, case when value in ({listed}) then value end as known_value from (select {column} "
+        f"as value, cast(count(*) as bigint) as row_count from {table} where {where} group by 1) where value is not "
+        "null order by 1"
+    )
     failing = (
         f"select {show or column} from {table} where {where} and {column} is not null and {column} not in "
         f"({listed}) "
         f"order by {order or column}"
     )
-    return Part(batch, sql, (Check(name, batch, "value", "in_set", failing, tuple(known)),))
+    return Part(batch, sql, (Check(name, batch, "value", "columns_equal", failing, "known_value"),))
 
 
 def promised_columns(name: str, surplus_name: str, promised: Mapping[str, Mapping[str, str]]) -> list[Part]:

@@ -15,7 +15,7 @@ from expectations.model import GateError, Judgement, Threshold
 
 THRESHOLDS_FILE = Path(__file__).with_name("thresholds.csv")
 _SEVERITIES = ("error", "warning")
-_WORDS = {"at_most": "at most", "at_least": "at least", "in_set": "at most", "columns_equal": "at most"}
+_WORDS = {"at_most": "at most", "at_least": "at least", "columns_equal": "at most"}
 
 
 @cache

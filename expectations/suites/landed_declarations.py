@@ -19,7 +19,7 @@ from expectations.rules import (
     row_rules,
 )
 from expectations.schemas import CONTRACTED_TABLES, KNOWN_ACCOUNT_REASONS
-from expectations.tables import GateTables
+from expectations.tables import GateTables, open_landed
 
 _SHOW = (
     "declaration_id, frequency, period, reporter_code, flow_code, partner_code, product_code, hs_revision, "
@@ -250,10 +250,12 @@ def _conservation(tables: GateTables) -> Part:
     """Filed dollars against the dollars of the four accounts, per delivery; and coverage against
     declarations.
     """
-    landed = tables.inputs.landed_dir is not None
+    landed = tables.inputs.landed_dir
+    if landed is not None:
+        open_landed(tables, landed)
     filed = (
         "select * from landed_by_delivery where delivery_id in (select distinct delivery_id from declarations)"
-        if landed
+        if landed is not None
         else "select delivery_id, sum(value_usd) as usd, count(*) as row_count from (select delivery_id, "
         "any_value(value_usd) as value_usd from declarations group by delivery_id, declaration_id) group by 1"
     )

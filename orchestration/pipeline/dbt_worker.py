@@ -6,12 +6,19 @@ belong here: what is built. Reading dbt and its project takes ten seconds, which
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import sys
 import threading
 
-from dbt.cli.main import dbtRunner
+# Registered before anything else, hence run last: taking the libraries apart again takes seconds and gains nothing.
+_status = [0]
+atexit.register(lambda: os._exit(_status[0]))
+gc.set_threshold(100_000, 50, 50)  # What is read here stays: looking for garbage in it takes a fifth of the time.
+
+from dbt.cli.main import dbtRunner  # noqa: E402
 
 PARSED = "parsed"
 FAILED, UNANSWERABLE, ABANDONED = 1, 2, 3
@@ -24,6 +31,7 @@ def main(project: str, writes_manifest: bool) -> int:
     if not parsed.success:
         print(parsed.exception or "", flush=True)
         return UNANSWERABLE
+    gc.freeze()
     print(PARSED, flush=True)
     asked = sys.stdin.readline()
     if not asked:
@@ -43,4 +51,5 @@ def _end_with_the_run() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:] == ["write"]))
+    _status[0] = main(sys.argv[1], sys.argv[2:] == ["write"])
+    sys.stdout.flush()

@@ -14,8 +14,8 @@ import numpy as np
 
 Frequency = Literal["A", "M"]
 
-# Rows of the small world over its standard span; the other sizes are multiples of it.
-SMALL_ROW_COUNT = 400_000
+# Rows of the small world over its standard span.
+SMALL_ROW_COUNT = 240_000
 _NAMED_SIZES = {"small": SMALL_ROW_COUNT, "tiny": 60_000}
 
 
@@ -203,11 +203,14 @@ class WorldConfig:
 def plan_size(config: WorldConfig, available_places: int, available_products: int) -> SizePlan:
     """Places, products and cells that give about the wanted number of rows.
 
-    The small world is fixed at 60 places and 120 products; larger ones widen first, then grow denser. The rows
+    The small world is fixed at 60 places and 120 products; larger ones grow denser, then wider too. The rows
     per cell were measured (control totals and breakdowns included), see `_ROWS_PER_CELL`; what is made comes within
     a twentieth of what is asked for.
     """
-    ratio = config.row_count / SMALL_ROW_COUNT
+    counts, widths = np.array(_WIDTH_RATIO).T
+    ratio = max(config.row_count / _DENSE_ROW_COUNT, 1.0)
+    if config.row_count < _DENSE_ROW_COUNT:
+        ratio = float(np.interp(np.log(config.row_count), np.log(counts), widths))
     places = min(available_places, max(22, round(60 * ratio**0.5)))
     products = min(available_products, max(44, round(120 * ratio**0.75)))
     sizes, rows_per_cell = np.log(np.array(_ROWS_PER_CELL).T)
@@ -215,11 +218,16 @@ def plan_size(config: WorldConfig, available_places: int, available_products: in
     return SizePlan(places, products, round(config.row_count / per_cell))
 
 
+# From the small world on, cells grow denser up to this size, and only then places and products more.
+_DENSE_ROW_COUNT = 400_000
+# Wanted rows and the width of smaller worlds: the square of their places over those of the small world.
+_WIDTH_RATIO = ((1_000, 0.0025), (60_000, 0.15), (SMALL_ROW_COUNT, 1.0))
 # Wanted rows and rows per drawn cell, measured over the standard span. They fall with the size, because World and
 # TOTAL rows grow more slowly than cells, and because more of the drawn cells are drawn twice.
 _ROWS_PER_CELL = (
     (1_000, 926.0),
     (60_000, 319.3),
+    (SMALL_ROW_COUNT, 343.0),
     (400_000, 195.0),
     (1_000_000, 142.9),
     (2_000_000, 115.8),
