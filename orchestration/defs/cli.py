@@ -11,7 +11,9 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,11 +114,13 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.", flush=True)
     for layer in (paths.root / "sample", paths.landed, paths.ledger, paths.contracted, paths.reconciled, paths.runs):
         remove_temporaries(layer)
-    # Parsed and later built in a process of its own, while this one declares the planted world and reads the libraries.
-    with DbtProcess(settings.dbt_dir, dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads)) as dbt:
-        if settings.source == "sample":
-            declare_planted_world(settings, paths, load_reference(settings.seeds_dir), plan.input_fingerprint)
-        outcome = _execute(settings, paths, plan, dbt)
+    # dbt parses and later builds in a process of its own, the planted world is declared in another, and this one
+    # reads the libraries meanwhile.
+    environment = dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads)
+    with DbtProcess(settings.dbt_dir, environment) as dbt, _declared(settings, plan) as declared:
+        definitions = _definitions(settings, dbt)
+        declared()
+        outcome = _execute(settings, paths, plan, definitions)
     if not outcome.success:
         _say_failure(outcome, paths.said(plan.run_id))
         return REFUSED
@@ -124,15 +128,39 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     return 0
 
 
-def _execute(settings: Settings, paths: DataPaths, plan: RunPlan, dbt: DbtProcess) -> dg.ExecuteInProcessResult:
+@contextlib.contextmanager
+def _declared(settings: Settings, plan: RunPlan) -> Iterator[Callable[[], None]]:
+    """Have the planted world declared by a process of its own; what is yielded waits until it is, and raises what
+    went wrong there. Nothing is started for real declarations.
+    """
+    if settings.source != "sample":
+        yield lambda: None
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        declaring = pool.submit(_declare, settings, plan.input_fingerprint)
+        yield declaring.result
+
+
+def _declare(settings: Settings, fingerprint: str) -> None:
+    declare_planted_world(settings, DataPaths(settings.data_folder), load_reference(settings.seeds_dir), fingerprint)
+
+
+def _definitions(settings: Settings, dbt: DbtProcess) -> dg.Definitions:
     from expectations.engine import great_expectations_library
     from orchestration.defs.build import build_definitions
-    from orchestration.defs.partitions import range_tags, sync_periods
-    from orchestration.defs.session import IN_PROCESS_TAG, instance_for_run
 
     great_expectations_library()  # read now, while dbt parses, instead of when the first gate waits for it
     definitions = build_definitions(settings, dbt.manifest(), dbt)
     gc.freeze()
+    return definitions
+
+
+def _execute(
+    settings: Settings, paths: DataPaths, plan: RunPlan, definitions: dg.Definitions
+) -> dg.ExecuteInProcessResult:
+    from orchestration.defs.partitions import range_tags, sync_periods
+    from orchestration.defs.session import IN_PROCESS_TAG, instance_for_run
+
     tags = {**range_tags(plan.period_keys), "mirror/run_id": plan.run_id, IN_PROCESS_TAG: "command line"}
     said = paths.said(plan.run_id)
     said.parent.mkdir(parents=True, exist_ok=True)

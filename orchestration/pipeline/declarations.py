@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -32,7 +32,7 @@ from orchestration.comtrade.files import (
     reader_fingerprint,
     scan_folder,
 )
-from orchestration.comtrade.landing import land_delivery, read_period
+from orchestration.comtrade.landing import UNREADABLE_PERIOD_KEY, land_delivery, read_period
 from orchestration.comtrade.ledger import LedgerEntry, is_landed, landed_fingerprint, precedence, read_ledger
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import world_config
@@ -44,6 +44,7 @@ from orchestration.sums import exact_sum
 
 LOG = logging.getLogger("mirror_warehouse")
 CONTRACTED_TABLES = ("declarations", "control_totals", "revisions", "coverage")
+BATCH_ROWS = 60_000
 
 
 @dataclass(frozen=True)
@@ -178,40 +179,76 @@ def contract_periods(
     keep = set(all_period_keys)
     for table in (*CONTRACTED_TABLES, "coverage_filed"):
         remove_other_files(paths.contracted / table, keep)
-    held = {entry.delivery_id: set(entry.period_keys) for entry in entries}
+    of_period: dict[str, list[LedgerEntry]] = {key: [] for key in period_keys}
+    for entry in entries:
+        for key in entry.period_keys:
+            if key in of_period:
+                of_period[key].append(entry)
+    wanted = {key: _contract_fingerprint(found, key, order, fingerprint) for key, found in of_period.items()}
+    stale = [key for key in period_keys if not stamps.is_current(key, wanted[key], _outputs(paths, key).values())]
 
-    def contract(key: str) -> PeriodSummary:
-        of_period = [entry for entry in entries if key in held[entry.delivery_id]]
-        return _contract_period(paths, of_period, key, tables, order, stamps, fingerprint)
+    def contract(keys: tuple[str, ...]) -> None:
+        deliveries = {entry.delivery_id: entry for key in keys for entry in of_period[key]}
+        _contract_batch(paths, list(deliveries.values()), keys, tables, order)
+        for key in keys:
+            stamps.write(key, wanted[key])
 
-    summaries = each_period(contract, period_keys)
+    each_period(contract, _batches(stale, of_period))
     _complete_coverage(paths, all_period_keys)
-    return summaries
+    return [_summary(paths, key, key not in stale) for key in period_keys]
 
 
-def _contract_period(
-    paths: DataPaths,
-    entries: Sequence[LedgerEntry],
-    key: str,
-    tables: ContractTables,
-    order: pl.DataFrame,
-    stamps: Stamps,
-    code: str,
-) -> PeriodSummary:
+def _outputs(paths: DataPaths, key: str) -> dict[str, Path]:
     outputs = {name: paths.table("contracted", name, key) for name in CONTRACTED_TABLES}
-    outputs["coverage"] = paths.table("contracted", "coverage_filed", key)
-    # Only the order among this period's deliveries: another file of other periods changes nothing here.
-    order_text = ",".join(d for d in order.sort("precedence")["delivery_id"] if d in {e.delivery_id for e in entries})
-    fingerprint = combine(landed_fingerprint(list(entries), key), order_text, code)
-    current = stamps.is_current(key, fingerprint, outputs.values())
-    if not current:
-        result = apply_contract(read_period(list(entries), paths.landed, key), tables, order)
-        for name, path in outputs.items():
-            write_frame(path, getattr(result, name))
-        stamps.write(key, fingerprint)
-    totals = pl.scan_parquet(outputs["declarations"]).select(pl.len(), exact_sum("value_usd")).collect()
-    rows, value = totals.row(0)
-    return PeriodSummary(key, int(rows), float(value or 0.0), current)
+    return outputs | {"coverage": paths.table("contracted", "coverage_filed", key)}
+
+
+def _contract_fingerprint(entries: list[LedgerEntry], key: str, order: pl.DataFrame, code: str) -> str:
+    """What the contract of a period is made from. Of the order only that among this period's deliveries counts:
+    another file of other periods changes nothing here.
+    """
+    present = {entry.delivery_id for entry in entries}
+    order_text = ",".join(delivery for delivery in order.sort("precedence")["delivery_id"] if delivery in present)
+    return combine(landed_fingerprint(entries, key), order_text, code)
+
+
+def _batches(keys: Sequence[str], of_period: Mapping[str, Sequence[LedgerEntry]]) -> list[tuple[str, ...]]:
+    """Periods to contract at once: several small ones together, because most of a small period's time goes into
+    planning its queries. Rows whose period nobody could read stand alone: what they hold is not theirs.
+    """
+    batches: list[tuple[str, ...]] = []
+    room = 0
+    for key in keys:
+        rows = sum(f.row_count for entry in of_period[key] for f in entry.files if f.period_key == key)
+        if batches and rows <= room and UNREADABLE_PERIOD_KEY not in (key, *batches[-1]):
+            batches[-1] = (*batches[-1], key)
+            room -= rows
+        else:
+            batches.append((key,))
+            room = BATCH_ROWS - rows
+    return batches
+
+
+def _contract_batch(
+    paths: DataPaths, entries: list[LedgerEntry], keys: Sequence[str], tables: ContractTables, order: pl.DataFrame
+) -> None:
+    landed = pl.concat(read_period(entries, paths.landed, key) for key in keys)
+    result = apply_contract(landed, tables, order)
+    for key in keys:
+        for name, path in _outputs(paths, key).items():
+            frame = getattr(result, name)
+            write_frame(path, frame if len(keys) == 1 else _of_period(frame, key))
+
+
+def _of_period(frame: pl.DataFrame, key: str) -> pl.DataFrame:
+    frequency, period = key.split("-", 1)
+    return frame.filter((pl.col("frequency") == frequency) & (pl.col("period") == period))
+
+
+def _summary(paths: DataPaths, key: str, was_current: bool) -> PeriodSummary:
+    declarations = pl.scan_parquet(_outputs(paths, key)["declarations"])
+    rows, value = declarations.select(pl.len(), exact_sum("value_usd")).collect().row(0)
+    return PeriodSummary(key, int(rows), float(value or 0.0), was_current)
 
 
 def _complete_coverage(paths: DataPaths, period_keys: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from orchestration import reconcile
+from orchestration.comtrade.contract import reported_presence
 from orchestration.pipeline.declarations import PeriodSummary
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import Stamps, combine, each_period, remove_other_files, sha256_of_file, write_frame
@@ -65,9 +66,7 @@ def completeness_of(paths: DataPaths, key: str) -> pl.DataFrame:
         years = pl.read_parquet(paths.contracted / "completeness.parquet")
         return years.filter(pl.col("year") == int(period)).select("reporter_code", "is_complete")
     filed = pl.read_parquet(paths.table("contracted", "coverage_filed", key))
-    return (
-        filed.select("reporter_code").drop_nulls().unique().sort("reporter_code").with_columns(is_complete=pl.lit(True))
-    )
+    return reported_presence(filed).select("reporter_code", is_complete=pl.lit(True))
 
 
 def _pair_period(

@@ -17,6 +17,7 @@ from typing import TypeVar
 import polars as pl
 
 Result = TypeVar("Result")
+Period = TypeVar("Period")
 PERIODS_AT_ONCE = 2
 _CHUNK_BYTES = 1 << 20
 
@@ -58,14 +59,14 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
     temporary.replace(path)
 
 
-def each_period(work: Callable[[str], Result], period_keys: Sequence[str]) -> list[Result]:
-    """Do the same work for every period, two at a time; results in the order of the keys.
+def each_period(work: Callable[[Period], Result], periods: Sequence[Period]) -> list[Result]:
+    """Do the same work for every period, or batch of periods, two at a time; results in their order.
 
     Periods share nothing but parameter tables, so their order does not matter. Two at a time keeps two cores busy
     where frames are small, and memory at two periods.
     """
     with ThreadPoolExecutor(PERIODS_AT_ONCE) as pool:
-        return list(pool.map(work, period_keys))
+        return list(pool.map(work, periods))
 
 
 class Stamps:

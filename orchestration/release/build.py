@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,11 @@ def build_release(folder: Path, content: Content) -> None:
     with session(folder.parent) as con:
         for table in content.tables:
             _stamp(con, content, table, folder)
-        write_database(con, folder / DATABASE, content.tables, folder / "parquet")
+        # Side by side, because neither keeps more than one core busy.
+        with ThreadPoolExecutor(1) as beside, con.cursor() as own:
+            spreadsheets = beside.submit(_write_spreadsheets, own, content.tables, folder)
+            write_database(con, folder / DATABASE, content.tables, folder / "parquet")
+            spreadsheets.result()
         write_text(folder / CHANGES, _changes(con, folder, content))
     write_text(folder / AUDIT, published_form(content.record, content.release_id))
     manifest = make_manifest(folder, content.tables, content.release_id, content.record)
@@ -62,8 +67,11 @@ def _stamp(con: duckdb.DuckDBPyConnection, content: Content, table: Table, folde
     path = folder / "parquet" / f"{table.name}.parquet"
     stamped = f"select *, {text(content.release_id)} as {RELEASE_ID} from {scan(content.exported[table.name])}"
     copy_to_parquet(con, stamped, path)
-    if is_for_spreadsheets(table):
-        _write_csv(con, table, path, folder / "csv" / f"{table.name}.csv")
+
+
+def _write_spreadsheets(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], folder: Path) -> None:
+    for table in filter(is_for_spreadsheets, tables):
+        _write_csv(con, table, folder / "parquet" / f"{table.name}.parquet", folder / "csv" / f"{table.name}.csv")
 
 
 def _write_csv(con: duckdb.DuckDBPyConnection, table: Table, parquet: Path, path: Path) -> None:
