@@ -161,7 +161,7 @@ def accuracy_of_margins(judged: Judged) -> pl.DataFrame:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Judge one world and print the three tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--world", default="standard", choices=["tiny", "standard", "hard", "without_evasion"])
+    parser.add_argument("--world", default="standard", choices=["tiny", "light", "standard", "hard", "without_evasion"])
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--annual-only", action="store_true", help="leave the months out")
     options = parser.parse_args(arguments)

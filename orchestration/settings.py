@@ -42,10 +42,25 @@ class Settings(BaseSettings):
         le=1000,
         description="How many releases stay on disk; the published one always stays.",
     )
-    sample_world: Literal["tiny", "standard", "hard", "without_evasion"] = Field(
-        default="standard", description="Which planted world the `sample` source declares."
+    sample_world: Literal["tiny", "light", "standard", "hard", "without_evasion"] = Field(
+        default="light", description="Which planted world the `sample` source declares."
     )
     sample_seed: int = Field(default=7, ge=0, description="Seed of the planted world.")
+    sample_rows: int | None = Field(
+        default=None,
+        ge=1_000,
+        le=100_000_000,
+        description="Rows the planted world declares over 2017-2024; default: as the named world has.",
+    )
+    sample_start_year: int | None = Field(
+        default=None, ge=2012, le=2100, description="First year of the planted world; default: as the named world has."
+    )
+    sample_end_year: int | None = Field(
+        default=None, ge=2012, le=2100, description="Last year of the planted world; default: as the named world has."
+    )
+    sample_frequencies: Literal["A", "M", "AM"] | None = Field(
+        default=None, description="Annual data sets, monthly ones (from 2021 on) or both; default: both."
+    )
     dbt_threads: int = Field(default=2, ge=1, le=64, description="Models that dbt builds side by side.")
     schedule_cron: str = Field(
         default="0 6 8 * *", description="When the monthly refresh starts (cron, in the time zone below)."

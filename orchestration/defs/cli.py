@@ -11,15 +11,17 @@ import gc
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from orchestration.pipeline.declarations import declare_planted_world
+from orchestration.pipeline.lock import BusyError, only_one_run
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
 from orchestration.pipeline.releases import published_fingerprint, published_release
@@ -94,8 +96,6 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
         print(f"Unchanged: release {release.release_id} was made from this very input and code. Nothing to do.")
         _say_release(release, settings)
         return 0
-    from orchestration.defs.session import BusyError, only_one_run
-
     try:
         with only_one_run(paths):
             return _run(settings, paths, plan)
@@ -142,7 +142,16 @@ def _declared(settings: Settings, plan: RunPlan) -> Iterator[Callable[[], None]]
 
 
 def _declare(settings: Settings, fingerprint: str) -> None:
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
     declare_planted_world(settings, DataPaths(settings.data_folder), load_reference(settings.seeds_dir), fingerprint)
+
+
+def _end_with_the_run() -> None:
+    """Nobody may write the planted world of a run that was killed: the next run writes it anew."""
+    run = parent_process()
+    if run is not None:
+        run.join()
+    os._exit(REFUSED)
 
 
 def _definitions(settings: Settings, dbt: DbtProcess) -> dg.Definitions:

@@ -1,12 +1,11 @@
 """The orchestrator's own storage for one data folder, and putting it in order before a run.
 
-Belongs here: where the instance lives, one run at a time, clearing what a killed run left behind. Does not belong
-here: the run itself (`cli`, `jobs`).
+Belongs here: where the instance lives, clearing what a killed run left behind. Does not belong here: the run itself
+(`cli`, `jobs`), and that there is only one at a time (`pipeline.lock`).
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -29,10 +28,6 @@ _UNFINISHED = [
 IN_PROCESS_TAG = "mirror/started_by"
 
 
-class BusyError(Exception):
-    """Another run of this data folder is under way; the text says what to do."""
-
-
 def prepare_home(paths: DataPaths) -> Path:
     """The orchestrator's folder with the project's configuration in it; DAGSTER_HOME points there afterwards."""
     home = paths.orchestrator
@@ -40,24 +35,6 @@ def prepare_home(paths: DataPaths) -> Path:
     shutil.copyfile(CONFIGURATION, home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
-
-
-@contextmanager
-def only_one_run(paths: DataPaths) -> Iterator[None]:
-    """Hold the data folder for one run of the command line; the lock goes with the process, however it ends.
-
-    Raises BusyError when another process holds it.
-    """
-    paths.root.mkdir(parents=True, exist_ok=True)
-    with (paths.root / "run.lock").open("w", encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(
-                f"another run is at work in {paths.root}; two at once would write the same staging database; "
-                "wait until it ends, or name another folder with MIRROR_DATA_DIR"
-            ) from error
-        yield
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -45,6 +45,7 @@ from orchestration.sums import exact_sum
 LOG = logging.getLogger("mirror_warehouse")
 CONTRACTED_TABLES = ("declarations", "control_totals", "revisions", "coverage")
 BATCH_ROWS = 60_000
+SMALL_FILE_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -115,33 +116,54 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
     dates = read_release_dates(folder)
     reader = reader_fingerprint(reference.places)
     files = scan_folder(folder)
-    ids: list[str] = []
-    refusals: list[FileRefusal] = []
-    landed = 0
-    for number, path in enumerate(files, start=1):
-        delivery_id = delivery_id_of(path)
-        name = name_in(folder, path)
-        if not is_landed(paths.ledger, delivery_id, reader):
-            delivery = read_delivery(path, reference.places, dates.get(name), name)
-            if isinstance(delivery, FileRefusal):
-                LOG.warning("refused %s: %s", name, delivery.what)
-                refusals.append(delivery)
-                continue
-            land_delivery(delivery, paths.landed, paths.ledger)
-            landed += 1
-            if settings.source == "files":
-                LOG.info("landed %s (%d of %d, %d rows)", name, number, len(files), delivery.rows.height)
-        if delivery_id not in ids:
-            ids.append(delivery_id)
+
+    def land_file(path: Path) -> _Landed:
+        delivery_id, name = delivery_id_of(path), name_in(folder, path)
+        if is_landed(paths.ledger, delivery_id, reader):
+            return _Landed(delivery_id)
+        delivery = read_delivery(path, reference.places, dates.get(name), name)
+        if isinstance(delivery, FileRefusal):
+            LOG.warning("refused %s: %s", name, delivery.what)
+            return _Landed(delivery_id, refusal=delivery)
+        land_delivery(delivery, paths.landed, paths.ledger)
+        if settings.source == "files":
+            LOG.info("landed %s (one of %d files, %d rows)", name, len(files), delivery.rows.height)
+        return _Landed(delivery_id, is_new=True)
+
+    found = _small_ones_together(land_file, files)
+    refusals = [one.refusal for one in found if one.refusal is not None]
+    ids = {one.delivery_id for one in found if one.refusal is None}
     write_bytes(paths.ledger.parent / "refusals.json", json.dumps([asdict(r) for r in refusals], indent=1).encode())
     entries = entries_of(paths, ids)
     return LandingSummary(
         delivery_ids=tuple(sorted(ids)),
         refusals=tuple(refusals),
-        newly_landed_count=landed,
+        newly_landed_count=len({one.delivery_id for one in found if one.is_new}),
         row_count=sum(entry.row_count for entry in entries),
         value_usd=sum(entry.value_usd for entry in entries),
     )
+
+
+@dataclass(frozen=True)
+class _Landed:
+    """What became of one file: it had landed, landed now, or was refused."""
+
+    delivery_id: str
+    is_new: bool = False
+    refusal: FileRefusal | None = None
+
+
+def _small_ones_together(land_file: Callable[[Path], _Landed], files: Sequence[Path]) -> list[_Landed]:
+    """Land small files two at a time, and large ones, which fill the memory, alone; results in the files' order.
+
+    Copies of one file, which are one delivery, are never landed at the same time.
+    """
+    first: dict[str, Path] = {}
+    for path in files:
+        first.setdefault(delivery_id_of(path), path)
+    small = [path for path in first.values() if path.stat().st_size <= SMALL_FILE_BYTES]
+    done = dict(zip(small, each_period(land_file, small), strict=True))
+    return [done[path] if path in done else land_file(path) for path in files]
 
 
 def entries_of(paths: DataPaths, delivery_ids: Iterable[str]) -> list[LedgerEntry]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestration.comtrade.files import (
@@ -62,14 +62,34 @@ class RunPlan:
 
 
 def world_config(settings: Settings) -> WorldConfig:
-    """The planted world that the settings name."""
+    """The planted world that the settings name. Raises PlanError when there is no such world."""
     makers = {
         "tiny": WorldConfig.tiny,
+        "light": WorldConfig.light,
         "standard": WorldConfig.standard,
         "hard": WorldConfig.hard,
         "without_evasion": WorldConfig.without_evasion,
     }
-    return makers[settings.sample_world](seed=settings.sample_seed)
+    changes = {
+        "size": settings.sample_rows,
+        "start_year": settings.sample_start_year,
+        "end_year": settings.sample_end_year,
+        "frequencies": tuple(settings.sample_frequencies) if settings.sample_frequencies else None,
+    }
+    try:
+        config = makers[settings.sample_world](seed=settings.sample_seed)
+        config = replace(config, **{name: value for name, value in changes.items() if value is not None})
+    except ValueError as error:
+        raise PlanError(
+            f"the planted world cannot be made: {error}; nothing can be declared without one; mend the settings "
+            "MIRROR_SAMPLE_*"
+        ) from error
+    if not list(config.periods()):
+        raise PlanError(
+            f"the planted world holds no period: monthly data sets begin in {config.monthly_start_year} and the world "
+            f"ends in {config.end_year}; there is nothing to reconcile; set a later MIRROR_SAMPLE_END_YEAR"
+        )
+    return config
 
 
 def code_fingerprint(project_dir: Path = PROJECT_DIR) -> str:
@@ -84,7 +104,7 @@ def input_fingerprint(settings: Settings) -> str:
     """
     shared = (reference_fingerprint(settings.seeds_dir), code_fingerprint())
     if settings.source == "sample":
-        return combine("sample", settings.sample_world, str(settings.sample_seed), *shared)
+        return combine("sample", repr(world_config(settings)), *shared)
     folder, files = source_files(settings)
     dates = folder / RELEASE_DATES_FILE
     extra = sha256_of_file(dates) if dates.is_file() else ""

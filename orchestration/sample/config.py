@@ -14,9 +14,10 @@ import numpy as np
 
 Frequency = Literal["A", "M"]
 
-# Rows of the small world over its standard span.
-SMALL_ROW_COUNT = 240_000
-_NAMED_SIZES = {"small": SMALL_ROW_COUNT, "tiny": 60_000}
+# Rows over the standard span. Light and small worlds have the same places and products; light ones have fewer cells.
+SMALL_ROW_COUNT = 400_000
+LIGHT_ROW_COUNT = 210_000
+_NAMED_SIZES = {"small": SMALL_ROW_COUNT, "light": LIGHT_ROW_COUNT, "tiny": 60_000}
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,13 @@ class WorldConfig:
 
     @classmethod
     def standard(cls, seed: int = 7) -> Self:
-        """The world of the default run."""
+        """The world that methods are measured on."""
         return cls(seed=seed)
+
+    @classmethod
+    def light(cls, seed: int = 7) -> Self:
+        """The world of the default run: places, products, effects and passages of the standard one, fewer cells."""
+        return cls(seed=seed, size="light")
 
     @classmethod
     def hard(cls, seed: int = 7) -> Self:
@@ -203,13 +209,13 @@ class WorldConfig:
 def plan_size(config: WorldConfig, available_places: int, available_products: int) -> SizePlan:
     """Places, products and cells that give about the wanted number of rows.
 
-    The small world is fixed at 60 places and 120 products; larger ones grow denser, then wider too. The rows
+    Light and small worlds are fixed at 60 places and 120 products; larger ones widen first, then grow denser. The rows
     per cell were measured (control totals and breakdowns included), see `_ROWS_PER_CELL`; what is made comes within
     a twentieth of what is asked for.
     """
     counts, widths = np.array(_WIDTH_RATIO).T
-    ratio = max(config.row_count / _DENSE_ROW_COUNT, 1.0)
-    if config.row_count < _DENSE_ROW_COUNT:
+    ratio = config.row_count / SMALL_ROW_COUNT
+    if ratio < 1.0:
         ratio = float(np.interp(np.log(config.row_count), np.log(counts), widths))
     places = min(available_places, max(22, round(60 * ratio**0.5)))
     products = min(available_products, max(44, round(120 * ratio**0.75)))
@@ -218,16 +224,14 @@ def plan_size(config: WorldConfig, available_places: int, available_products: in
     return SizePlan(places, products, round(config.row_count / per_cell))
 
 
-# From the small world on, cells grow denser up to this size, and only then places and products more.
-_DENSE_ROW_COUNT = 400_000
-# Wanted rows and the width of smaller worlds: the square of their places over those of the small world.
-_WIDTH_RATIO = ((1_000, 0.0025), (60_000, 0.15), (SMALL_ROW_COUNT, 1.0))
+# Wanted rows of worlds below the small one, and the square of their places over those of the small one.
+_WIDTH_RATIO = ((1_000, 0.0025), (60_000, 0.15), (LIGHT_ROW_COUNT, 1.0))
 # Wanted rows and rows per drawn cell, measured over the standard span. They fall with the size, because World and
 # TOTAL rows grow more slowly than cells, and because more of the drawn cells are drawn twice.
 _ROWS_PER_CELL = (
     (1_000, 926.0),
     (60_000, 319.3),
-    (SMALL_ROW_COUNT, 343.0),
+    (LIGHT_ROW_COUNT, 420.0),
     (400_000, 195.0),
     (1_000_000, 142.9),
     (2_000_000, 115.8),

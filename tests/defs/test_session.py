@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 
 from orchestration.defs.progress import ProgressHandler
-from orchestration.defs.session import IN_PROCESS_TAG, BusyError, close_killed_runs, instance_for_run, only_one_run
+from orchestration.defs.session import IN_PROCESS_TAG, close_killed_runs, instance_for_run
+from orchestration.pipeline.lock import BusyError, only_one_run
 from orchestration.pipeline.paths import DataPaths
 from orchestration.settings import Settings
 

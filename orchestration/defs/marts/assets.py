@@ -22,8 +22,8 @@ from orchestration.defs.resources import WRITER_POOL, Warehouse, WarehouseParame
 from orchestration.pipeline.dbt import DbtProcess, dbt_environment, keep_run_results
 from orchestration.reconcile import METHOD_VERSION
 
-BUILD = ("build", "--exclude-resource-type", "unit_test")
-"""Unit tests belong to the test suite, not to a run."""
+BUILD = ("build", "--exclude-resource-types", "unit_test", "exposure")
+"""Unit tests belong to the test suite, not to a run; exposures are documentation."""
 
 
 def dbt_resource(dbt_dir: Path) -> DbtCliResource:

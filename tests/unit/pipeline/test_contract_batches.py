@@ -49,7 +49,7 @@ def landed(sample_run: SampleRun, tmp_path: Path) -> tuple[Settings, DataPaths]:
     folder = tmp_path / "data"
     for part in ("sample", "landed", "ledger"):
         shutil.copytree(sample_run.data_dir / part, folder / part)
-    settings = sample_run.settings.model_copy(update={"data_dir": folder})
+    settings = Settings(source="sample", sample_world="tiny", data_dir=folder)
     return settings, DataPaths(settings.data_folder)
 
 
