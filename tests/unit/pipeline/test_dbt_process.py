@@ -1,0 +1,96 @@
+"""dbt in a process of its own: parsed, built once, ended.
+
+Belongs here: the process and its pipe, on a project of one model. Does not belong here: the project's own models
+(`tests/warehouse`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestration.pipeline.dbt import DbtProcess, ManifestError, ensure_manifest
+
+PROFILE = """one:
+  target: duckdb
+  outputs:
+    duckdb: {type: duckdb, path: "{{ env_var('DBT_STAGING_PATH') }}"}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A dbt project with one model and one test."""
+    folder = tmp_path / "project"
+    (folder / "models").mkdir(parents=True)
+    (folder / "dbt_project.yml").write_text("name: one\nprofile: one\nconfig-version: 2\n", encoding="utf-8")
+    (folder / "profiles.yml").write_text(PROFILE, encoding="utf-8")
+    (folder / "models" / "numbers.sql").write_text("select 1 as number", encoding="utf-8")
+    return folder
+
+
+def _environment(project: Path) -> dict[str, str]:
+    return {"DBT_STAGING_PATH": str(project.parent / "staging.duckdb"), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+
+
+def test_a_model_is_built_once_and_its_events_are_json_when_the_process_is_told(project: Path) -> None:
+    with DbtProcess(project, _environment(project)) as dbt:
+        nodes = json.loads(dbt.manifest().read_bytes())["nodes"]
+        process = dbt.build(("build",), project.parent / "artifacts")
+        assert process.stdout is not None
+        names = [json.loads(line)["info"]["name"] for line in process.stdout if line.startswith(b"{")]
+        assert process.wait() == 0
+        with pytest.raises(RuntimeError, match="start another one"):
+            dbt.build(("build",), project.parent / "artifacts")
+    assert list(nodes) == ["model.one.numbers"]
+    assert "LogModelResult" in names
+    assert (project.parent / "artifacts" / "run_results.json").is_file()
+
+
+def test_the_exit_status_says_so_when_a_model_fails(project: Path) -> None:
+    (project / "models" / "numbers.sql").write_text("select no_such_column", encoding="utf-8")
+    with DbtProcess(project, _environment(project)) as dbt:
+        process = dbt.build(("build",), project.parent / "artifacts")
+        assert process.stdout is not None
+        assert b"no_such_column" in process.stdout.read()
+        assert process.wait() == 1
+
+
+def test_dbts_own_words_are_told_when_the_project_does_not_parse(project: Path) -> None:
+    (project / "models" / "numbers.sql").write_text("select * from {{ ref('nowhere') }}", encoding="utf-8")
+    with pytest.raises(ManifestError, match="nowhere"):
+        ensure_manifest(project)
+
+
+def test_the_process_is_gone_when_the_run_that_started_it_is_killed(project: Path) -> None:
+    code = (
+        "import pathlib, sys, time; from orchestration.pipeline.dbt import DbtProcess; "
+        f"dbt = DbtProcess(pathlib.Path({str(project)!r}), {_environment(project)!r}); dbt.manifest(); "
+        "print(dbt._process.pid, flush=True); time.sleep(60)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    worker = int(run.stdout.readline())
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    for _ in range(100):
+        if not _is_alive(worker):
+            break
+        time.sleep(0.1)
+    assert not _is_alive(worker)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not (status.is_file() and status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] == "Z")
