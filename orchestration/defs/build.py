@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from expectations.runner import run_suite
 from orchestration.defs.declarations.assets import contracted_declarations, declaration_checks, landed_declarations
 from orchestration.defs.jobs import refresh
 from orchestration.defs.marts.assets import dbt_resource, mart_assets
@@ -19,16 +20,21 @@ from orchestration.defs.resources import warehouse_resource
 from orchestration.defs.schedules import make_schedule
 from orchestration.defs.sensors import make_sensors
 from orchestration.pipeline.dbt import DbtProcess, ensure_manifest
+from orchestration.pipeline.gates import SuiteRunner
 from orchestration.settings import Settings
 
 
 def build_definitions(
-    settings: Settings | None = None, manifest: Path | None = None, started: DbtProcess | None = None
+    settings: Settings | None = None,
+    manifest: Path | None = None,
+    started: DbtProcess | None = None,
+    judge: SuiteRunner = run_suite,
 ) -> dg.Definitions:
     """Every asset, check, job, schedule and sensor.
 
     Args: settings (default: the environment), manifest of the dbt project (default: parsed when it changed), a dbt
-    process that waits for the one run to come (default: each run starts its own).
+    process that waits for the one run to come (default: each run starts its own), who runs the suites of the gate
+    (default: the process of the run).
     """
     chosen = settings if settings is not None else Settings()
     parsed = manifest if manifest is not None else ensure_manifest(chosen.dbt_dir)
@@ -49,7 +55,7 @@ def build_definitions(
         schedules=[make_schedule(chosen)],
         sensors=make_sensors(chosen),
         resources={
-            "warehouse": warehouse_resource(settings),
+            "warehouse": warehouse_resource(settings, judge),
             "dbt": dbt_resource(chosen.dbt_dir),
         },
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},

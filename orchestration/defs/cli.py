@@ -11,28 +11,25 @@ import gc
 import logging
 import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from orchestration.pipeline.declarations import declare_planted_world
 from orchestration.pipeline.lock import BusyError, only_one_run
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
 from orchestration.pipeline.releases import published_fingerprint, published_release
 from orchestration.pipeline.storage import remove_temporaries
-from orchestration.reference import ReferenceError, load_reference
+from orchestration.reference import ReferenceError
 from orchestration.release import PublishedRelease, ReleaseError
 from orchestration.settings import PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
+    from orchestration.pipeline.beside import Beside
     from orchestration.pipeline.dbt import DbtProcess
 
 REFUSED, UNUSABLE = 1, 2
@@ -105,6 +102,7 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
+    from orchestration.pipeline.beside import Beside
     from orchestration.pipeline.dbt import DbtProcess, dbt_environment
     from orchestration.reconcile import METHOD_VERSION
 
@@ -114,12 +112,16 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.", flush=True)
     for layer in (paths.root / "sample", paths.landed, paths.ledger, paths.contracted, paths.reconciled, paths.runs):
         remove_temporaries(layer)
-    # dbt parses and later builds in a process of its own, the planted world is declared in another, and this one
-    # reads the libraries meanwhile.
+    # dbt parses and later builds in a process of its own, another declares the planted world and judges at the gates,
+    # and this one reads the orchestrator meanwhile.
     environment = dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads)
-    with DbtProcess(settings.dbt_dir, environment) as dbt, _declared(settings, plan) as declared:
-        definitions = _definitions(settings, dbt)
-        declared()
+    with DbtProcess(settings.dbt_dir, environment) as dbt, Beside() as beside:
+        if settings.source == "sample":
+            declared = beside.declare_planted_world(settings, plan.input_fingerprint)
+        beside.read_the_judge()
+        definitions = _definitions(settings, dbt, beside)
+        if settings.source == "sample":
+            declared()
         outcome = _execute(settings, paths, plan, definitions)
     if not outcome.success:
         _say_failure(outcome, paths.said(plan.run_id))
@@ -128,38 +130,10 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _declared(settings: Settings, plan: RunPlan) -> Iterator[Callable[[], None]]:
-    """Have the planted world declared by a process of its own; what is yielded waits until it is, and raises what
-    went wrong there. Nothing is started for real declarations.
-    """
-    if settings.source != "sample":
-        yield lambda: None
-        return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        declaring = pool.submit(_declare, settings, plan.input_fingerprint)
-        yield declaring.result
-
-
-def _declare(settings: Settings, fingerprint: str) -> None:
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
-    declare_planted_world(settings, DataPaths(settings.data_folder), load_reference(settings.seeds_dir), fingerprint)
-
-
-def _end_with_the_run() -> None:
-    """Nobody may write the planted world of a run that was killed: the next run writes it anew."""
-    run = parent_process()
-    if run is not None:
-        run.join()
-    os._exit(REFUSED)
-
-
-def _definitions(settings: Settings, dbt: DbtProcess) -> dg.Definitions:
-    from expectations.engine import great_expectations_library
+def _definitions(settings: Settings, dbt: DbtProcess, beside: Beside) -> dg.Definitions:
     from orchestration.defs.build import build_definitions
 
-    great_expectations_library()  # read now, while dbt parses, instead of when the first gate waits for it
-    definitions = build_definitions(settings, dbt.manifest(), dbt)
+    definitions = build_definitions(settings, dbt.manifest(), dbt, beside.run_suite)
     gc.freeze()
     return definitions
 

@@ -33,7 +33,7 @@ def suite_checks(suite: str, asset_key: dg.AssetKey, needs_staging: bool = False
     def _suite(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParameter) -> Iterator[dg.AssetCheckResult]:
         run_id = warehouse.plan.run_id
         inputs = gate_inputs(warehouse.settings, warehouse.paths, run_id, needs_staging)
-        results = run_gate(suite, inputs, warehouse.paths, run_id, context.run.run_id)
+        results = run_gate(suite, inputs, warehouse.paths, run_id, context.run.run_id, warehouse.judge)
         _tell_refusal(warehouse, suite, run_id, results)
         for result in results:
             yield dg.AssetCheckResult(

@@ -7,7 +7,9 @@ from functools import cached_property
 
 import dagster as dg
 
+from expectations.runner import run_suite
 from orchestration.notify import Notifier, make_notifier
+from orchestration.pipeline.gates import SuiteRunner
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, input_fingerprint, make_plan
 from orchestration.reference import Reference, load_reference
@@ -22,8 +24,9 @@ OWNERS = ["team:warehouse"]
 class Warehouse:
     """Settings of this deployment and what follows from them; made anew for each run and each tick."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, judge: SuiteRunner = run_suite) -> None:
         self.settings = settings
+        self.judge = judge
 
     @property
     def paths(self) -> DataPaths:
@@ -58,6 +61,6 @@ WarehouseParameter = dg.ResourceParam[Warehouse]
 """How an asset, check or sensor asks for the warehouse."""
 
 
-def warehouse_resource(settings: Settings | None) -> dg.ResourceDefinition:
+def warehouse_resource(settings: Settings | None, judge: SuiteRunner = run_suite) -> dg.ResourceDefinition:
     """The warehouse of these settings; of the environment as it is at the start of each run when None."""
-    return dg.ResourceDefinition(lambda _context: Warehouse(settings if settings is not None else Settings()))
+    return dg.ResourceDefinition(lambda _context: Warehouse(settings if settings is not None else Settings(), judge))

@@ -6,7 +6,7 @@ Belongs here: where the gate finds the data and where its results go. Does not b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from orchestration.pipeline.storage import write_bytes
 from orchestration.release.published import last_release_before
 from orchestration.settings import Settings
 
+SuiteRunner = Callable[[str, GateInputs], list[CheckResult]]
+"""Who runs a suite: this process, or one beside it."""
 SUITES = ("landed_declarations", "reconciled_flows", "marts")
 
 
@@ -48,9 +50,16 @@ def primary_keys(manifest: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def run_gate(suite: str, inputs: GateInputs, paths: DataPaths, run_id: str, execution_id: str) -> list[CheckResult]:
+def run_gate(
+    suite: str,
+    inputs: GateInputs,
+    paths: DataPaths,
+    run_id: str,
+    execution_id: str,
+    judge: SuiteRunner = run_suite,
+) -> list[CheckResult]:
     """Run one suite and keep its results under the run, marked with the execution they belong to."""
-    results = run_suite(suite, inputs)
+    results = judge(suite, inputs)
     kept = {"execution_id": execution_id, "results": [vars(result) for result in results]}
     write_bytes(_kept(paths, run_id, suite), json.dumps(kept, indent=1, sort_keys=True).encode())
     return results

@@ -51,7 +51,7 @@ def build_release(folder: Path, content: Content) -> None:
         for table in content.tables:
             _stamp(con, content, table, folder)
         # Side by side, because neither keeps more than one core busy.
-        with ThreadPoolExecutor(1) as beside, con.cursor() as own:
+        with con.cursor() as own, ThreadPoolExecutor(1) as beside:
             spreadsheets = beside.submit(_write_spreadsheets, own, content.tables, folder)
             write_database(con, folder / DATABASE, content.tables, folder / "parquet")
             spreadsheets.result()
