@@ -44,3 +44,13 @@ def test_the_process_is_gone_when_the_run_that_started_it_is_killed() -> None:
     run.send_signal(signal.SIGKILL)
     run.wait()
     assert ends_soon(helper)
+
+
+def test_nothing_is_left_with_the_system_when_the_process_was_closed() -> None:
+    code = (
+        "import os\nfrom orchestration.pipeline.beside import Beside\n"
+        "if __name__ == '__main__':\n    with Beside() as beside:\n"
+        "        beside._pool.submit(os.getpid).result()\n    os._exit(0)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr == ""
