@@ -34,7 +34,7 @@ run: $(STAMP) ## build and publish a release: planted world, or SOURCE=files DEC
 	@$(BIN)/python -m orchestration.defs.cli run
 
 test: $(STAMP) ## run the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 dev: $(STAMP) ## open the orchestrator's page with schedules and sensors loaded
 	@$(BIN)/python -m orchestration.defs.cli dev
