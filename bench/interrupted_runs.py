@@ -98,12 +98,21 @@ def interrupted(folder: Path, world: str, stage: str, step: str, after_seconds: 
     """One run killed and started again in a fresh folder."""
     shutil.rmtree(folder, ignore_errors=True)
     alive = kill_in(folder, world, step, after_seconds)
+    release, found = taken_up(folder, world)
+    return Kill(stage, step, after_seconds, alive, release), found
+
+
+def taken_up(folder: Path, world: str) -> tuple[str, dict[str, str]]:
+    """Run again in the folder of a killed run: release id and comparable checksums.
+
+    Raises RuntimeError when the run does not end well or half-written files stay behind.
+    """
     finish(folder, world)
     release = (folder / "releases" / "latest").resolve().name
     left = list(folder.rglob("*.tmp")) + [p for p in (folder / "releases").iterdir() if p.name.startswith(".")]
     if left:
         raise RuntimeError(f"half-written files stayed behind: {left[:5]}")
-    return Kill(stage, step, after_seconds, alive, release), comparable(checksums(folder))
+    return release, comparable(checksums(folder))
 
 
 def main() -> int:
