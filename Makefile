@@ -23,7 +23,7 @@ help: ## list these commands
 
 $(STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another one with make PYTHON=...")'
-	@echo "Setting up $(VENV) (about a minute, once) ..."
+	@echo "Setting up $(VENV) (a few minutes, once) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	@touch $(STAMP)
@@ -33,6 +33,7 @@ setup: $(STAMP) ## install the locked dependencies into .venv
 run: $(STAMP) ## build and publish a release: planted world, or SOURCE=files DECLARATIONS=<folder>
 	@$(BIN)/python -m orchestration.defs.cli run
 
+# One Polars thread per worker: two workers with two threads each hinder one another on two cores.
 test: $(STAMP) ## run the whole test suite
 	@POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from orchestration.pipeline.lock import BusyError, only_one_run
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
+from orchestration.pipeline.processes import collect_garbage_seldom
 from orchestration.pipeline.releases import published_fingerprint, published_release
 from orchestration.pipeline.storage import remove_temporaries
 from orchestration.reference import ReferenceError
@@ -106,8 +107,7 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     from orchestration.pipeline.dbt import DbtProcess, dbt_environment
     from orchestration.reconcile import METHOD_VERSION
 
-    # The libraries are half a million objects that stay: looking for garbage in them takes several seconds of a run.
-    gc.set_threshold(100_000, 50, 50)
+    collect_garbage_seldom()
     origin = settings.declarations if settings.source == "files" else f"planted world, seed {settings.sample_seed}"
     print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.", flush=True)
     for layer in (paths.root / "sample", paths.landed, paths.ledger, paths.contracted, paths.reconciled, paths.runs):
@@ -116,11 +116,11 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     # and this one reads the orchestrator meanwhile.
     environment = dbt_environment(paths, plan.run_id, METHOD_VERSION, settings.dbt_threads)
     with DbtProcess(settings.dbt_dir, environment) as dbt, Beside() as beside:
-        if settings.source == "sample":
-            declared = beside.declare_planted_world(settings, plan.input_fingerprint)
+        is_planted = settings.source == "sample"
+        declared = beside.declare_planted_world(settings, plan.input_fingerprint) if is_planted else None
         beside.read_the_judge()
         definitions = _definitions(settings, dbt, beside)
-        if settings.source == "sample":
+        if declared is not None:
             declared()
         outcome = _execute(settings, paths, plan, definitions)
     if not outcome.success:

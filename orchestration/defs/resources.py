@@ -61,6 +61,6 @@ WarehouseParameter = dg.ResourceParam[Warehouse]
 """How an asset, check or sensor asks for the warehouse."""
 
 
-def warehouse_resource(settings: Settings | None, judge: SuiteRunner = run_suite) -> dg.ResourceDefinition:
+def warehouse_resource(settings: Settings | None, judge: SuiteRunner) -> dg.ResourceDefinition:
     """The warehouse of these settings; of the environment as it is at the start of each run when None."""
     return dg.ResourceDefinition(lambda _context: Warehouse(settings if settings is not None else Settings(), judge))

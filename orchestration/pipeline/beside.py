@@ -7,7 +7,6 @@ the library takes four seconds that the run spends on its own libraries and on l
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import threading
 from collections.abc import Callable
@@ -19,17 +18,16 @@ from expectations.model import CheckResult, GateInputs
 from expectations.runner import run_suite
 from orchestration.pipeline.declarations import declare_planted_world
 from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.processes import ABANDONED, collect_garbage_seldom
 from orchestration.reference import load_reference
 from orchestration.settings import Settings
-
-ABANDONED = 3
 
 
 class Beside:
     """One process that does what it is handed, in that order; it ends with `close` or with the run, however it ends."""
 
     def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_the_run)
+        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare)
 
     def __enter__(self) -> Beside:
         return self
@@ -42,7 +40,7 @@ class Beside:
         return self._pool.submit(_declare, settings, fingerprint).result
 
     def read_the_judge(self) -> None:
-        """Begin to read Great Expectations."""
+        """Begin to read Great Expectations; what goes wrong is raised by the first suite, which reads it too."""
         self._pool.submit(_read_the_judge)
 
     def run_suite(self, name: str, inputs: GateInputs) -> list[CheckResult]:
@@ -59,18 +57,19 @@ def _declare(settings: Settings, fingerprint: str) -> None:
 
 
 def _read_the_judge() -> None:
+    # A task of its own, because the library that is returned cannot be sent back.
     great_expectations_library()
+
+
+def _prepare() -> None:
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
+    atexit.register(os._exit, 0)  # Its answers are given by then; taking the libraries apart again takes a second.
+    collect_garbage_seldom()
+    os.nice(10)  # Nothing waits for it while dbt parses, and it has a core to itself when it judges.
 
 
 def _end_with_the_run() -> None:
     """Nobody may write the planted world of a run that was killed: the next run writes it anew."""
-    threading.Thread(target=_watch, daemon=True).start()
-    atexit.register(os._exit, 0)  # Its answers are given by then; taking the libraries apart again takes a second.
-    gc.set_threshold(100_000, 50, 50)  # As in the run itself: what is read here stays.
-    os.nice(10)  # Nothing waits for it while dbt parses, and it has a core to itself when it judges.
-
-
-def _watch() -> None:
     run = parent_process()
     if run is not None:
         run.join()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from expectations.model import CheckResult, GateInputs
-from expectations.runner import run_suite, write_results
+from expectations.runner import write_results
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import write_bytes
 from orchestration.release.published import last_release_before
@@ -56,7 +56,7 @@ def run_gate(
     paths: DataPaths,
     run_id: str,
     execution_id: str,
-    judge: SuiteRunner = run_suite,
+    judge: SuiteRunner,
 ) -> list[CheckResult]:
     """Run one suite and keep its results under the run, marked with the execution they belong to."""
     results = judge(suite, inputs)

@@ -1,7 +1,7 @@
 """A run killed in the middle and started again gives the release of an undisturbed one.
 
-One run here, killed while results are written and again while the release is; `python -m bench.interrupted_runs` makes
-twenty, spread over every stage.
+One run here, killed while results are written and again while the release is; `python -m bench.interrupted_runs`
+kills twenty runs, spread over every stage.
 """
 
 from __future__ import annotations

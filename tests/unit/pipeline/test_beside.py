@@ -5,7 +5,6 @@ Belongs here: the process. Does not belong here: the planted world, the suites o
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from expectations.model import GateError, GateInputs
 from orchestration.pipeline.beside import Beside
 from orchestration.pipeline.paths import DataPaths
 from orchestration.settings import Settings
-from tests.unit.pipeline.test_dbt_process import ends_soon
+from tests.unit.pipeline.processes import ends_with_its_run
 
 
 def test_the_planted_world_stands_when_it_was_waited_for(tmp_path: Path) -> None:
@@ -38,12 +37,7 @@ def test_the_process_is_gone_when_the_run_that_started_it_is_killed() -> None:
         "if __name__ == '__main__':\n    beside = Beside()\n"
         "    print(beside._pool.submit(os.getpid).result(), flush=True)\n    time.sleep(60)\n"
     )
-    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    helper = int(run.stdout.readline())
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert ends_soon(helper)
+    assert ends_with_its_run(code)
 
 
 def test_nothing_is_left_with_the_system_when_the_process_was_closed() -> None:

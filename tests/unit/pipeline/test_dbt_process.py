@@ -7,16 +7,12 @@ Belongs here: the process and its pipe, on a project of one model. Does not belo
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from orchestration.pipeline.dbt import DbtProcess, ManifestError, ensure_manifest
+from tests.unit.pipeline.processes import ends_with_its_run
 
 PROFILE = """one:
   target: duckdb
@@ -75,27 +71,4 @@ def test_the_process_is_gone_when_the_run_that_started_it_is_killed(project: Pat
         f"dbt = DbtProcess(pathlib.Path({str(project)!r}), {_environment(project)!r}); dbt.manifest(); "
         "print(dbt._process.pid, flush=True); time.sleep(60)"
     )
-    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    worker = int(run.stdout.readline())
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert ends_soon(worker)
-
-
-def ends_soon(process: int) -> bool:
-    """True when a process is gone within ten seconds."""
-    for _ in range(100):
-        if not _is_alive(process):
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process}/stat")
-    return not (status.is_file() and status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] == "Z")
+    assert ends_with_its_run(code)
