@@ -18,6 +18,7 @@ import polars as pl
 from orchestration import reconcile
 from orchestration.comtrade.contract import ContractTables, apply_contract, year_completeness
 from orchestration.comtrade.contract.schema import LANDED
+from orchestration.pipeline.reconciliation import month_before
 from orchestration.reconcile.schema import DECLARATIONS
 from orchestration.reference import Reference, load_reference
 from orchestration.sample import REFERENCE_FRAMES, WorldConfig, iter_deliveries, world_truth
@@ -86,7 +87,12 @@ def _reconciled(
         shares = pl.concat(sources).group_by("cif_source").agg(value_usd=pl.col("importer_value_usd").sum())
         training = pl.concat([reconcile.valuation_training(source) for source in sources])
         valuation = reconcile.fit_valuation(training, shares.sort("cif_source"), frequency, tables)
-        valued = [reconcile.apply_valuation(pairs, valuation, tables) for pairs in paired.values()]
+        valued = [
+            reconcile.with_previous_month(
+                reconcile.apply_valuation(pairs, valuation, tables), paired.get(str(month_before(key)))
+            )
+            for key, pairs in paired.items()
+        ]
         model = reconcile.fit_reliability(pl.concat([reconcile.reliability_training(frame) for frame in valued]))
         flows += [reconcile.estimate(frame, model) for frame in valued]
         reliability.append(model.reliability)

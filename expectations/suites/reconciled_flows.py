@@ -25,13 +25,13 @@ _SHOW = (
     "mirror_flow_id, status, exporter_value_usd, importer_value_usd, exporter_fob_usd, importer_fob_usd, "
     "cif_rate_ratio, cif_source, gap_fob_usd, gap_log_ratio, reconciled_fob_usd, reconciled_fob_usd_p05, "
     "reconciled_fob_usd_p25, reconciled_fob_usd_p75, reconciled_fob_usd_p95, exporter_bias_log, "
-    "importer_bias_log, "
+    "importer_bias_log, arrival_shift_log, "
     "exporter_weight_ratio, importer_weight_ratio"
 )
 _ORDER = "mirror_flow_id"
 _TWO_POSITIVE_SIDES = "status = 'two_sided' and exporter_fob_usd > 0 and importer_fob_usd > 0"
 _EXPORTER = "(ln(exporter_fob_usd) - coalesce(exporter_bias_log, 0))"
-_IMPORTER = "(ln(importer_fob_usd) - coalesce(importer_bias_log, 0))"
+_IMPORTER = "(ln(importer_fob_usd) - coalesce(importer_bias_log, 0) - coalesce(arrival_shift_log, 0))"
 _CHAPTER = "coalesce(chapter_effect_log, 0)"
 # The chapter effect belongs to the difference of the two sides; either side may carry it.
 _SIDES = f"{_EXPORTER}, {_EXPORTER} - {_CHAPTER}, {_IMPORTER}, {_IMPORTER} + {_CHAPTER}"

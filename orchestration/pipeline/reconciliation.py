@@ -22,7 +22,8 @@ from orchestration.reference import Reference
 from orchestration.sums import exact_sum
 
 PAIR_TABLES = ("pairs", "sources")
-PARAMETER_TABLES = ("reliability", "chapter_effects", "pooled", "cif_model")
+RELIABILITY_TABLES = ("reliability", "chapter_effects", "pooled", "arrival_lags")
+PARAMETER_TABLES = (*RELIABILITY_TABLES, "cif_model")
 
 
 def reconcile_tables(reference: Reference) -> reconcile.ReconcileTables:
@@ -54,6 +55,23 @@ def months_of(year_key: str, period_keys: Sequence[str]) -> list[str]:
     """The monthly period keys of an annual one that the run holds; none for a month."""
     frequency, period = year_key.split("-", 1)
     return [k for k in sorted(period_keys) if frequency == "A" and k.startswith(f"M-{period}")]
+
+
+def month_before(period_key: str) -> str | None:
+    """Key of the month before a monthly period key; None for a year."""
+    frequency, period = period_key.split("-", 1)
+    if frequency != "M":
+        return None
+    year, month = int(period[:4]), int(period[4:])
+    return f"M-{year - 1}12" if month == 1 else f"M-{year}{month - 1:02d}"
+
+
+def _exports_of(paths: DataPaths, key: str | None, period_keys: Sequence[str]) -> pl.DataFrame | None:
+    """What exporters declared in a period that the run holds, else None."""
+    if key not in period_keys:
+        return None
+    columns = [*schema.PAIR_KEY, "exporter_value_usd"]
+    return pl.read_parquet(paths.table("reconciled", "pairs", str(key)), columns=columns)
 
 
 def completeness_of(paths: DataPaths, key: str) -> pl.DataFrame:
@@ -127,11 +145,12 @@ def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Refe
         def value(key: str) -> pl.DataFrame:
             pairs = pl.read_parquet(paths.table("reconciled", "pairs", key))
             frame = reconcile.apply_valuation(pairs, models[key[0]], tables)
+            frame = reconcile.with_previous_month(frame, _exports_of(paths, month_before(key), period_keys))
             write_frame(valued[key], frame)
             return reconcile.reliability_training(frame)
 
         reliability = reconcile.fit_reliability(pl.concat(each_period(value, period_keys)))
-        for name in ("reliability", "chapter_effects", "pooled"):
+        for name in RELIABILITY_TABLES:
             write_frame(outputs[name], getattr(reliability, name))
         write_frame(outputs["cif_model"], pl.concat([models[f].card for f in sorted(models)]))
         stamps.write("parameters", fingerprint)
@@ -162,7 +181,7 @@ def reconcile_periods(
     """Reconciled flows and mirrored control totals, period by period."""
     folder = paths.reconciled / "parameters"
     model = reconcile.ReliabilityModel(
-        *(pl.read_parquet(folder / f"{name}.parquet") for name in ("reliability", "chapter_effects", "pooled"))
+        **{name: pl.read_parquet(folder / f"{name}.parquet") for name in RELIABILITY_TABLES}
     )
     stamps = Stamps(paths.reconciled / "_stamps" / "flows")
     fitted = combine(*(sha256_of_file(folder / f"{name}.parquet") for name in PARAMETER_TABLES), code)

@@ -3,10 +3,11 @@
 Belongs here: pure functions on frames of one period plus small parameter tables (orientation, pairing, valuation,
 reliability, value and interval). Does not belong here: reading or writing, the orchestrator, what makes a passage.
 Order of calls: per period `roll_up_year` (years only), `pair`, `mirror_totals`, `valuation_training`; across periods
-`fit_valuation`; per period `apply_valuation`, `reliability_training`; across periods `fit_reliability`; per period
-`estimate`. Every engine that can map a function over partitions can run it.
+`fit_valuation`; per period `apply_valuation`, `with_previous_month` (months only), `reliability_training`; across
+periods `fit_reliability`; per period `estimate`. Every engine that can map a function over partitions can run it.
 """
 
+from orchestration.reconcile.arrival_frames import with_previous_month
 from orchestration.reconcile.cif_model import ValuationModel, fit_valuation
 from orchestration.reconcile.cif_training import valuation_training
 from orchestration.reconcile.conservation import account_of_pairs
@@ -39,4 +40,5 @@ __all__ = [
     "reliability_training",
     "roll_up_year",
     "valuation_training",
+    "with_previous_month",
 ]

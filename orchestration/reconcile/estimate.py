@@ -6,18 +6,22 @@ Every estimator takes the same frame and returns the same columns, so that a use
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import erfc, ndtri
+from scipy.optimize import brentq
+from scipy.special import erfc, ndtr, ndtri
 
+from orchestration.reconcile.arrival import PASSING_SHARE
+from orchestration.reconcile.arrival_frames import with_arrival
 from orchestration.reconcile.reliability import DEFAULT_SIGMA_LOG, ReliabilityModel
 from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, VALUED, conform, require
 from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95}
 
 
@@ -54,15 +58,21 @@ class VarianceComponents:
         half = pl.col("chapter_effect_log") / 2
         rows = rows.with_columns(
             _x=x - pl.col("exporter_bias_log") - half,
-            _m=m - pl.col("importer_bias_log") + half,
+            _m=m - pl.col("importer_bias_log") + half - pl.col("arrival_shift_log"),
             _vx=pl.col("exporter_sigma_log") ** 2 + pl.col("_exporter_bias_se") ** 2,
             _vm=pl.col("importer_sigma_log") ** 2
             + pl.col("_importer_bias_se") ** 2
+            + pl.col("arrival_sd_log") ** 2
             + pl.col("cif_rate_se_log").fill_null(0.0) ** 2,
+        ).with_columns(
+            # The importer's report is moved by the exporter's two months: it holds the passing error of both.
+            _vm=pl.col("_vm") + 2 * PASSING_SHARE * pl.col("_share_moved") ** 2 * pl.col("exporter_sigma_log") ** 2,
+            _shared=PASSING_SHARE * pl.col("_share_moved") * pl.col("exporter_sigma_log") ** 2,
         )
         both = pl.col("_x").is_not_null() & pl.col("_m").is_not_null()
-        weight = (1 / pl.col("_vx")) / (1 / pl.col("_vx") + 1 / pl.col("_vm"))
-        z = pl.when(both).then((pl.col("_x") - pl.col("_m")) / (pl.col("_vx") + pl.col("_vm")).sqrt())
+        gap_variance = pl.col("_vx") + pl.col("_vm") - 2 * pl.col("_shared")
+        weight = ((pl.col("_vm") - pl.col("_shared")) / gap_variance).clip(0.0, 1.0)
+        z = pl.when(both).then((pl.col("_x") - pl.col("_m")) / gap_variance.sqrt())
         rows = rows.with_columns(
             z_score=z,
             exporter_weight_ratio=pl.when(both)
@@ -79,7 +89,7 @@ class VarianceComponents:
                 .then(pl.col("exporter_weight_ratio") * pl.col("_x") + pl.col("importer_weight_ratio") * pl.col("_m"))
                 .otherwise(pl.coalesce("_x", "_m")),
                 sd_log=pl.when(both)
-                .then(inflation / (1 / pl.col("_vx") + 1 / pl.col("_vm")).sqrt())
+                .then(inflation * ((pl.col("_vx") * pl.col("_vm") - pl.col("_shared") ** 2) / gap_variance).sqrt())
                 .when(pl.col("_x").is_not_null())
                 .then(pl.col("_vx").sqrt())
                 .when(pl.col("_m").is_not_null())
@@ -87,7 +97,7 @@ class VarianceComponents:
                 tail_ratio=pl.when(both).then(pl.lit(1.0)).otherwise("_tail"),
             )
             .drop("_tail")
-            .drop("_x", "_m", "_vx", "_vm", "_exporter_bias_se", "_importer_bias_se")
+            .drop("_x", "_m", "_vx", "_vm", "_shared", "_share_moved", "_exporter_bias_se", "_importer_bias_se")
         )
 
 
@@ -107,7 +117,7 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
     quantiles = {
         f"reconciled_fob_usd_{name}": pl.when(filed_zero)
         .then(0.0)
-        .otherwise((pl.col("ln_value_log") + float(ndtri(q)) * pl.col("sd_log") * _widening(q)).exp())
+        .otherwise((pl.col("ln_value_log") + _standard_quantile(q) * pl.col("sd_log")).exp())
         for name, q in QUANTILES.items()
     }
     z = rows["z_score"].to_numpy().astype(np.float64)
@@ -115,6 +125,7 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
         rows.with_columns(
             reconciled_fob_usd=centre,
             **quantiles,
+            reconciled_fob_usd_mean=centre * (-_expected_variance() / 2).exp(),
             p_value=pl.Series(_two_sided_p(z)).fill_nan(None),
             reconciled_net_weight_kg=_reconciled_weight(),
             method_name=pl.lit(chosen.name),
@@ -125,9 +136,42 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
     )
 
 
-def _widening(quantile: float) -> pl.Expr:
-    """Only the outer quantiles feel heavy tails; the middle half is where the variances were calibrated."""
-    return pl.col("tail_ratio") if abs(quantile - 0.5) > 0.4 else pl.lit(1.0)
+def _expected_variance() -> pl.Expr:
+    """Variance that the error of the estimate was expected to have before the two reports were seen.
+
+    exp of an estimate with normal error of variance V overstates by exp(V / 2) on average (Goldberger 1968): taken off
+    each flow, sums over many flows are not overstated. Without this sd_log's max(1, |z|), which looks at the gap.
+    """
+    inflation = pl.max_horizontal(pl.lit(1.0), pl.col("z_score").abs().fill_null(1.0))
+    return (pl.col("sd_log") / inflation).pow(2).fill_null(0.0)
+
+
+def _standard_quantile(quantile: float) -> pl.Expr:
+    """Quantile of the error over sd_log, one-sided and two-sided apart.
+
+    One-sided: the normal's; only the outer quantiles feel heavy tails, the middle half is where the variances were
+    calibrated. Two-sided: sd_log holds max(1, |z|), so that a normal's quantiles would cover too much.
+    """
+    tail = pl.col("tail_ratio") if abs(quantile - 0.5) > 0.4 else pl.lit(1.0)
+    normal = pl.lit(float(ndtri(quantile))) * tail
+    return pl.when(pl.col("z_score").is_not_null()).then(inflated_quantile(quantile)).otherwise(normal)
+
+
+@cache
+def inflated_quantile(quantile: float) -> float:
+    """Quantile q of e / max(1, |z|) for two independent standard normals e and z.
+
+    The error of a precision-weighted mean is independent of the gap between the two reports: with sd_log =
+    max(1, |z|) sd, the error over sd_log has this distribution and not the normal's.
+    """
+    grid = np.linspace(1.0, 9.0, 8001)
+    density = np.sqrt(2.0 / np.pi) * np.exp(-(grid**2) / 2.0)
+
+    def missing(width: float) -> float:
+        outside = float(np.trapezoid(ndtr(width * grid) * density, grid))
+        return float(ndtr(width)) * float(2.0 * ndtr(1.0) - 1.0) + outside - quantile
+
+    return float(brentq(missing, -6.0, 6.0))
 
 
 def _two_sided_p(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -183,6 +227,7 @@ def _with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFr
         pl.col("chapter_effect_log").alias("_default"),
         pl.col("tail_ratio").alias("_tail"),
     )
+    rows = _with_arrival(rows, model)
     return (
         rows.join(effects, on=["frequency", "_year", "chapter_code"], how="left")
         .join(default, on=["frequency", "_year"], how="left")
@@ -192,3 +237,12 @@ def _with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFr
         )
         .drop("_year", "_default")
     )
+
+
+def _with_arrival(rows: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
+    """Timing of arrival by frequency and year, each with the lags of its window."""
+    parts = []
+    for (frequency, year), part in rows.group_by("frequency", "_year", maintain_order=True):
+        own = (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year)
+        parts.append(with_arrival(part, model.arrival_lags.filter(own)))
+    return pl.concat(parts) if parts else with_arrival(rows, model.arrival_lags.clear())

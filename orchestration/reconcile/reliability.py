@@ -6,13 +6,16 @@ pooled sigmas. Does not belong here: the equations (`variance_fit`), what is don
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
+from orchestration.reconcile.arrival import Arrivals
+from orchestration.reconcile.arrival_frames import arrival_table, no_lags
 from orchestration.reconcile.effects_design import Index
 from orchestration.reconcile.schema import (
+    ARRIVAL_LAGS,
     CHAPTER_EFFECTS,
     POOLED,
     RELIABILITY,
@@ -24,7 +27,7 @@ from orchestration.reconcile.schema import (
 )
 from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, VarianceFit, fit_variances
 
-METHOD_NAME, METHOD_VERSION = "variance_components", "1"
+METHOD_NAME, METHOD_VERSION = "variance_components", "2"
 WINDOW_YEARS = 3
 DEFAULT_SIGMA_LOG = 0.5
 SHRUNK_SHARE = 0.1
@@ -38,6 +41,7 @@ class ReliabilityModel:
     reliability: pl.DataFrame
     chapter_effects: pl.DataFrame
     pooled: pl.DataFrame
+    arrival_lags: pl.DataFrame = field(default_factory=no_lags)
 
 
 def reliability_training(valued: pl.DataFrame) -> pl.DataFrame:
@@ -56,6 +60,7 @@ def reliability_training(valued: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(
         year=pl.col("period_start").dt.year().cast(pl.Int64),
         extra_variance=pl.col("cif_rate_se_log").fill_null(0.0) ** 2,
+        previous_month_ratio=pl.col("exporter_previous_month_fob_usd") / pl.col("exporter_fob_usd"),
     )
     key = ("exporter_code", "importer_code", "chapter_code", "gap_log_ratio")
     return conform(rows, RELIABILITY_TRAINING, key)
@@ -80,6 +85,7 @@ def fit_reliability(training: pl.DataFrame) -> ReliabilityModel:
         reliability=_stack([t[0] for t in tables], RELIABILITY, (*keys, "role", "reporter_code")),
         chapter_effects=_stack([t[1] for t in tables], CHAPTER_EFFECTS, (*keys, "chapter_code")),
         pooled=_stack([t[2] for t in tables], POOLED, (*keys, "role")),
+        arrival_lags=_stack([t[3] for t in tables], ARRIVAL_LAGS, (*keys, "measure", "group_number")),
     )
 
 
@@ -108,12 +114,16 @@ def _codes(column: pl.Series) -> tuple[list[str], Index]:
     return names.to_list(), codes.to_numpy()
 
 
-def _fit_window(rows: pl.DataFrame, frequency: str, year: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _fit_window(rows: pl.DataFrame, frequency: str, year: int) -> tuple[pl.DataFrame, ...]:
     exporters, i = _codes(rows["exporter_code"])
     importers, j = _codes(rows["importer_code"])
     chapters, g = _codes(rows["chapter_code"])
     gap, extra = (rows[name].to_numpy().astype(np.float64) for name in ("gap_log_ratio", "extra_variance"))
-    fit = fit_variances(i, j, g, gap, extra)
+    ratio, distance = (
+        rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("previous_month_ratio", "distance_km")
+    )
+    arrivals = Arrivals(ratio, distance, rows["is_contiguous"].fill_null(False).to_numpy())
+    fit = fit_variances(i, j, g, gap, extra, arrivals)
     # The same goods of the same corridor err alike month after month: they are one cluster.
     cells = (i * len(importers) + j) * len(chapters) + g
     cluster = np.unique(cells, return_inverse=True)[1].astype(np.int64)
@@ -145,7 +155,12 @@ def _fit_window(rows: pl.DataFrame, frequency: str, year: int) -> tuple[pl.DataF
                 method_version=pl.lit(METHOD_VERSION),
             )
         )
-    return pl.concat(by_role), _chapter_table(fit, chapters, window, cluster), _pooled_table(fit, window)
+    return (
+        pl.concat(by_role),
+        _chapter_table(fit, chapters, window, cluster),
+        _pooled_table(fit, window),
+        arrival_table(fit, window),
+    )
 
 
 def _chapter_table(fit: VarianceFit, chapters: list[str], window: dict[str, object], cluster: Index) -> pl.DataFrame:

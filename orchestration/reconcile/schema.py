@@ -92,6 +92,9 @@ VALUED: Schema = {
     "gap_fob_usd": NUMBER,
     "gap_log_ratio": NUMBER,
     "gap_share_ratio": NUMBER,
+    "distance_km": NUMBER,
+    "is_contiguous": FLAG,
+    "exporter_previous_month_fob_usd": NUMBER,
 }
 
 MIRROR_FLOWS: Schema = {
@@ -101,6 +104,7 @@ MIRROR_FLOWS: Schema = {
     "reconciled_fob_usd_p25": NUMBER,
     "reconciled_fob_usd_p75": NUMBER,
     "reconciled_fob_usd_p95": NUMBER,
+    "reconciled_fob_usd_mean": NUMBER,
     "sd_log": NUMBER,
     "exporter_weight_ratio": NUMBER,
     "importer_weight_ratio": NUMBER,
@@ -109,6 +113,8 @@ MIRROR_FLOWS: Schema = {
     "chapter_effect_log": NUMBER,
     "exporter_sigma_log": NUMBER,
     "importer_sigma_log": NUMBER,
+    "arrival_shift_log": NUMBER,
+    "arrival_sd_log": NUMBER,
     "z_score": NUMBER,
     "p_value": NUMBER,
     "nes_reallocated_fob_usd": NUMBER,
@@ -169,6 +175,20 @@ CHAPTER_EFFECTS: Schema = {
     "pair_count": COUNT,
 }
 
+ARRIVAL_LAGS: Schema = {
+    "window_start_year": COUNT,
+    "window_end_year": COUNT,
+    "frequency": TEXT,
+    "measure": TEXT,
+    "group_number": COUNT,
+    "lower_bound": NUMBER,
+    "upper_bound": NUMBER,
+    "lag_share_ratio": NUMBER,
+    "shift_log": NUMBER,
+    "sd_log": NUMBER,
+    "pair_count": COUNT,
+}
+
 CIF_MODEL: Schema = {
     "frequency": TEXT,
     "term": TEXT,
@@ -207,6 +227,9 @@ RELIABILITY_TRAINING: Schema = {
     "chapter_code": TEXT,
     "gap_log_ratio": NUMBER,
     "extra_variance": NUMBER,
+    "previous_month_ratio": NUMBER,
+    "distance_km": NUMBER,
+    "is_contiguous": FLAG,
 }
 
 

@@ -11,7 +11,7 @@ import math
 import polars as pl
 
 from orchestration.reconcile.cif_model import ValuationModel
-from orchestration.reconcile.schema import PAIR_KEY, PAIRS, VALUED, conform, require
+from orchestration.reconcile.schema import CORRIDOR, PAIR_KEY, PAIRS, VALUED, conform, require
 from orchestration.reconcile.tables import ReconcileTables
 
 REPORTED, OBSERVED, MODELLED, NONE = "reported", "observed", "modelled", "none"
@@ -97,6 +97,8 @@ def apply_valuation(pairs: pl.DataFrame, model: ValuationModel, tables: Reconcil
         exporter_fob_usd=pl.col("exporter_value_usd"),
         importer_fob_usd=pl.col("importer_value_usd") * (-pl.col("_rate")).exp(),
     )
+    facts = tables.corridor_facts(rows).select(*CORRIDOR, "distance_km", "is_contiguous")
+    rows = rows.drop("distance_km", "is_contiguous", strict=False).join(facts, on=list(CORRIDOR), how="left")
     return conform(rows.with_columns(gap_columns()), VALUED, PAIR_KEY)
 
 

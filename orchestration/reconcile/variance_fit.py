@@ -11,10 +11,11 @@ prior for the variances of both roles, by a symmetric start and by a floor.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from orchestration.reconcile.arrival import PRIOR_ROWS, Arrivals, exporter_scale, pinned_groups, without_timing
 from orchestration.reconcile.effects_design import Array, Design, Index
 from orchestration.reconcile.robust_regression import NORMAL_MEDIAN_ABSOLUTE
 
@@ -24,9 +25,11 @@ PRIOR_COUNT = 2.0
 COMMON_COUNT_CAP = 50.0
 PRIOR_BIAS_VARIANCE = 0.05
 SIGMA_FLOOR_LOG = 0.01
+START_TIMING_VARIANCE, TIMING_FLOOR = 1e-3, 1e-8
 START_FLOOR_LOG = 0.05
 NORMAL_NINE_TENTHS = 1.6449
 ITERATIONS = 60
+TIMING_ITERATIONS = (1, 3, 5)
 INNER_ITERATIONS = 3
 TOLERANCE = 1e-3
 LONGEST_STRETCH = 16.0
@@ -42,21 +45,41 @@ class VarianceFit:
     g: Index
     gap: Array
     extra: Array
+    arrivals: Arrivals
     bias_x: Array
     bias_m: Array
     effect: Array
     var_x: Array
     var_m: Array
     counts: tuple[Array, Array]
+    var_t: Array = field(init=False)
     calibration: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Start without any timing."""
+        self.var_t = np.where(pinned_groups(), 0.0, START_TIMING_VARIANCE)
+        self._take_timing()
+
+    def _take_timing(self) -> None:
+        """What follows from the lag shares: moved gaps, variance groups, what is left of the exporters' variances."""
+        self.t = self.arrivals.group()
+        self.moved_gap = self.gap + self.arrivals.shift()
+        self.scale_x = exporter_scale(self.arrivals.share())
+
+    def update_timing(self) -> None:
+        """Lag shares by distance from the gaps as filed, everything else held."""
+        unmoved = self.residual() - self.moved_gap + self.gap
+        rest = self.var_m[self.j] + self.var_t[self.t] + self.extra
+        self.arrivals.update(unmoved, self.var_x[self.i], rest, STUDENT_DEGREES)
+        self._take_timing()
 
     def residual(self) -> Array:
         """What biases and chapter effects leave of the gap."""
-        return self.gap - self.bias_x[self.i] + self.bias_m[self.j] - self.effect[self.g]
+        return self.moved_gap - self.bias_x[self.i] + self.bias_m[self.j] - self.effect[self.g]
 
     def total_variance(self) -> Array:
         """Variance of each row's gap."""
-        total: Array = self.var_x[self.i] + self.var_m[self.j] + self.extra
+        total: Array = self.scale_x * self.var_x[self.i] + self.var_m[self.j] + self.var_t[self.t] + self.extra
         return total
 
     def student(self, residual: Array, total: Array) -> Array:
@@ -80,7 +103,7 @@ class VarianceFit:
         design = Design(np.empty((self.gap.size, 0)), (self.i, self.j, self.g), self._sizes())
         ridge = np.full(design.width, 1.0 / PRIOR_BIAS_VARIANCE)
         ridge[self.bias_x.size + self.bias_m.size :] = 0.0
-        beta = np.linalg.solve(design.gram(weight) + np.diag(ridge), design.cross(weight * self.gap))
+        beta = np.linalg.solve(design.gram(weight) + np.diag(ridge), design.cross(weight * self.moved_gap))
         self.bias_x, minus_bias_m, self.effect = np.split(beta, np.cumsum(self._sizes())[:2])
         self.bias_m = -minus_bias_m
 
@@ -88,39 +111,60 @@ class VarianceFit:
         return self.bias_x.size, self.bias_m.size, self.effect.size
 
     def update_variances(self) -> float:
-        """EM steps of S6 for both roles at once, with the biases held, until no variance moves.
+        """EM steps of S6 for both roles and the timing at once, with the biases held, until no variance moves.
 
-        Returns the largest change of a logarithm of a variance.
+        Returns the largest change of a logarithm of a reporter's variance.
         """
-        start = np.log(np.concatenate([self.var_x, self.var_m]))
+        free = ~pinned_groups()
+        sizes = np.cumsum([self.var_x.size, self.var_m.size])
+        start = np.log(np.concatenate([self.var_x, self.var_m, self.var_t[free]]))
         squared_gap, log_variance = self.residual() ** 2, start
         for _ in range(INNER_ITERATIONS):
             before = log_variance
             log_variance = _squarem(lambda logs: self._em_step(logs, squared_gap), before)
             if float(np.max(np.abs(log_variance - before))) < TOLERANCE:
                 break
-        self.var_x, self.var_m = np.split(np.exp(log_variance), [self.var_x.size])
-        return float(np.max(np.abs(log_variance - start)))
+        self.var_x, self.var_m, self.var_t[free] = np.split(np.exp(log_variance), sizes)
+        return float(np.max(np.abs(log_variance - start)[: sizes[1]]))
 
     def _em_step(self, log_variance: Array, squared_gap: Array) -> Array:
-        """s2x <- mean of (s2x/S)^2 r^2 + s2x s2m/S over the reporter's pairs, likewise s2m.
+        """s2x <- mean of (s2x/S)^2 r^2 + s2x (1 - s2x/S) over the reporter's pairs, likewise s2m and the timing.
 
-        Every mean is drawn to the geometric mean of all variances as if by PRIOR_COUNT pairs. One figure for both
-        roles: it pins how the variance is split between them. Geometric, so that a few bad reporters do not make the
-        good ones look bad.
+        Every mean of a reporter is drawn to the geometric mean of all variances as if by PRIOR_COUNT pairs. One
+        figure for both roles: it pins how the variance is split between them. Geometric, so that a few bad reporters
+        do not make the good ones look bad.
         """
+        reporters = self.var_x.size + self.var_m.size
         counts = np.minimum(np.concatenate(self.counts), COMMON_COUNT_CAP)
-        common = float(np.exp(np.average(log_variance, weights=counts)))
-        var_x, var_m = np.split(np.exp(log_variance), [self.var_x.size])
-        own_x, own_m = var_x[self.i], var_m[self.j]
-        total = own_x + own_m + self.extra
+        common = float(np.exp(np.average(log_variance[:reporters], weights=counts)))
+        var_x, var_m, free_t = np.split(np.exp(log_variance), [self.var_x.size, reporters])
+        var_t = np.zeros(self.var_t.size)
+        free = ~pinned_groups()
+        var_t[free] = free_t
+        own_x, own_m, own_t = self.scale_x * var_x[self.i], var_m[self.j], var_t[self.t]
+        total = own_x + own_m + own_t + self.extra
         robust = (STUDENT_DEGREES + 1) * squared_gap / (STUDENT_DEGREES + squared_gap / total)
-        fresh = []
-        for index, own, count in ((self.i, own_x, self.counts[0]), (self.j, own_m, self.counts[1])):
+
+        def expected(own: Array) -> Array:
             share = own / total
-            expected = share**2 * robust + own * (1 - share)
-            fresh.append((np.bincount(index, expected, count.size) + PRIOR_COUNT * common) / (count + PRIOR_COUNT))
-        return np.log(np.maximum(np.concatenate(fresh), SIGMA_FLOOR_LOG**2))
+            value: Array = share**2 * robust + own * (1 - share)
+            return value
+
+        prior = PRIOR_COUNT * common
+        fresh_x = np.bincount(self.i, expected(own_x) / self.scale_x, var_x.size)
+        fresh_m = np.bincount(self.j, expected(own_m), var_m.size)
+        fresh_t = np.bincount(self.t, expected(own_t), var_t.size)[free]
+        rows_t = np.bincount(self.t, minlength=var_t.size)[free]
+        fresh = np.concatenate(
+            [
+                (fresh_x + prior) / (self.counts[0] + PRIOR_COUNT),
+                (fresh_m + prior) / (self.counts[1] + PRIOR_COUNT),
+                (fresh_t + PRIOR_ROWS * START_TIMING_VARIANCE) / (rows_t + PRIOR_ROWS),
+            ]
+        )
+        floor = np.where(np.arange(fresh.size) < reporters, SIGMA_FLOOR_LOG**2, TIMING_FLOOR)
+        logs: Array = np.log(np.maximum(fresh, floor))
+        return logs
 
     def calibrate(self) -> None:
         """Scale both variances so that half of the residuals lie within the normal's middle half.
@@ -132,6 +176,7 @@ class VarianceFit:
         self.calibration = max((middle / NORMAL_MEDIAN_ABSOLUTE) ** 2, 1e-6)
         self.var_x = np.maximum(self.var_x * self.calibration, SIGMA_FLOOR_LOG**2)
         self.var_m = np.maximum(self.var_m * self.calibration, SIGMA_FLOOR_LOG**2)
+        self.var_t = self.var_t * self.calibration
 
     def tail_ratio(self) -> float:
         """How much wider than a normal's the middle nine tenths of the standardised residuals are; at least 1."""
@@ -184,7 +229,9 @@ class VarianceFit:
         return share
 
 
-def fit_variances(i: Index, j: Index, g: Index, gap: Array, extra: Array) -> VarianceFit:
+def fit_variances(
+    i: Index, j: Index, g: Index, gap: Array, extra: Array, arrivals: Arrivals | None = None
+) -> VarianceFit:
     """Fit one window: alternate robust biases and EM variances until no variance moves, then calibrate.
 
     Args: exporter, importer and chapter numbers of each row (each numbered from 0 without holes), the gap
@@ -199,6 +246,7 @@ def fit_variances(i: Index, j: Index, g: Index, gap: Array, extra: Array) -> Var
         g=g,
         gap=gap,
         extra=extra,
+        arrivals=arrivals if arrivals is not None else without_timing(gap.size),
         bias_x=np.zeros(exporters),
         bias_m=np.zeros(importers),
         effect=np.zeros(chapters),
@@ -206,9 +254,11 @@ def fit_variances(i: Index, j: Index, g: Index, gap: Array, extra: Array) -> Var
         var_m=np.full(importers, start),
         counts=(np.bincount(i).astype(np.float64), np.bincount(j).astype(np.float64)),
     )
-    for _ in range(ITERATIONS):
+    for number in range(ITERATIONS):
         fit.update_biases()
-        if fit.update_variances() < TOLERANCE:
+        if number in TIMING_ITERATIONS and fit.arrivals.known().any():
+            fit.update_timing()
+        if fit.update_variances() < TOLERANCE and number >= TIMING_ITERATIONS[-1]:
             break
     fit.calibrate()
     return fit

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from orchestration import reconcile
+from orchestration.reconcile.estimate import inflated_quantile
 from orchestration.reconcile.schema import (
     CHAPTER_EFFECTS,
     MIRROR_FLOWS,
@@ -93,8 +95,22 @@ def test_the_chapter_effect_is_shared_by_both_sides_when_known() -> None:
 
 def test_the_interval_is_normal_in_logarithms_when_reports_agree() -> None:
     row = _flow(100.0, 100.0, _model(tail=2.0))
-    for name, z in {"p05": -Z90, "p25": -Z50, "p75": Z50, "p95": Z90}.items():
-        assert row[f"reconciled_fob_usd_{name}"] == pytest.approx(100 * math.exp(z * row["sd_log"]))
+    # sd_log holds max(1, |z|): the quantiles are those of e / max(1, |z|), by simulation 0.591 and 1.527.
+    for name, z in {"p05": -1.5265, "p25": -0.5914, "p75": 0.5914, "p95": 1.5265}.items():
+        assert row[f"reconciled_fob_usd_{name}"] == pytest.approx(100 * math.exp(z * row["sd_log"]), rel=1e-4)
+
+
+def test_the_quantiles_cover_as_named_when_sd_holds_the_gap() -> None:
+    e, z = np.random.default_rng(3).normal(size=(2, 400_000))
+    scaled = np.abs(e) / np.maximum(1.0, np.abs(z))
+    assert float((scaled < inflated_quantile(0.75)).mean()) == pytest.approx(0.5, abs=0.004)
+    assert float((scaled < inflated_quantile(0.95)).mean()) == pytest.approx(0.9, abs=0.003)
+
+
+def test_the_mean_for_sums_lies_half_the_expected_variance_below_when_reports_contradict() -> None:
+    row = _flow(100.0, 1_000.0, _model())
+    expected = 1 / (1 / 0.09 + 1 / 0.16)
+    assert row["reconciled_fob_usd_mean"] == pytest.approx(row["reconciled_fob_usd"] * math.exp(-expected / 2))
 
 
 def test_the_interval_widens_when_reports_contradict_each_other() -> None:
@@ -185,7 +201,7 @@ def test_the_weight_is_the_mean_of_reported_ones_when_any(
 def test_method_and_schema_stand_in_every_row_when_estimated() -> None:
     flows = reconcile.estimate(_valued(100.0, 110.0), _model())
     assert dict(flows.schema) == dict(MIRROR_FLOWS)
-    assert flows.select("method_name", "method_version").rows() == [("variance_components", "1")]
+    assert flows.select("method_name", "method_version").rows() == [("variance_components", "2")]
     assert flows["nes_reallocated_fob_usd"].to_list() == [None]
 
 

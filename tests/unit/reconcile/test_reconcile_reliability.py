@@ -53,6 +53,9 @@ def _gaps(
             "chapter_code": [f"{c:02d}" for c in chapter],
             "gap_log_ratio": gap,
             "extra_variance": np.zeros(i.size),
+            "previous_month_ratio": [None] * i.size,
+            "distance_km": [None] * i.size,
+            "is_contiguous": [True] * i.size,
         },
         schema=dict(RELIABILITY_TRAINING),
     )
@@ -122,7 +125,8 @@ def test_roles_mirror_each_other_when_exporters_and_importers_are_swapped() -> N
     swapped = gaps.select(
         "frequency", "year", "chapter_code", "extra_variance", gap_log_ratio=-pl.col("gap_log_ratio"),
         exporter_code="importer_code", importer_code="exporter_code", exporter_iso3="importer_iso3",
-        importer_iso3="exporter_iso3",
+        importer_iso3="exporter_iso3", previous_month_ratio="previous_month_ratio", distance_km="distance_km",
+        is_contiguous="is_contiguous",
     )  # fmt: skip
     one, two = reconcile.fit_reliability(gaps), reconcile.fit_reliability(swapped)
     for column in ("bias_log", "sigma_log", "bias_se_log", "sigma_se_log"):
