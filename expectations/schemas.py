@@ -75,7 +75,7 @@ MIRROR_TOTALS = _columns(
 RELIABILITY = _columns(
     text="frequency reporter_code reporter_iso3 role method_name method_version",
     integer="window_start_year window_end_year pair_count",
-    number="bias_log bias_se_log sigma_log sigma_se_log",
+    number="bias_log bias_se_log sigma_log sigma_se_log distance_log",
     flag="is_shrunk",
 )
 

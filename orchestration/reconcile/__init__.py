@@ -11,7 +11,8 @@ from orchestration.reconcile.arrival_frames import with_previous_month
 from orchestration.reconcile.cif_model import ValuationModel, fit_valuation
 from orchestration.reconcile.cif_training import valuation_training
 from orchestration.reconcile.conservation import account_of_pairs
-from orchestration.reconcile.estimate import METHOD_VERSION, Estimator, VarianceComponents, estimate
+from orchestration.reconcile.estimate import METHOD_VERSION, estimate
+from orchestration.reconcile.estimators import ESTIMATORS, Estimator, VarianceComponents
 from orchestration.reconcile.pair import PairResult, pair
 from orchestration.reconcile.reliability import ReliabilityModel, fit_reliability, reliability_training
 from orchestration.reconcile.reporting import STATUSES
@@ -21,6 +22,7 @@ from orchestration.reconcile.totals import mirror_totals
 from orchestration.reconcile.valuation import apply_valuation, cif_sources
 
 __all__ = [
+    "ESTIMATORS",
     "METHOD_VERSION",
     "STATUSES",
     "Estimator",

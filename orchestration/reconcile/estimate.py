@@ -1,13 +1,12 @@
 """Value and interval: the best estimate of each flow, with what it rests on.
 
-Belongs here: the estimator interface and the default estimator. Does not belong here: fitting reliability.
-Every estimator takes the same frame and returns the same columns, so that a user can choose and compare.
+Belongs here: the interval around an estimate, the mean for sums, the row that is published. Does not belong here:
+how two reports become one (`estimators`), what is taken off them before (`reports`), fitting reliability.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,90 +14,12 @@ import polars as pl
 from scipy.optimize import brentq
 from scipy.special import erfc, ndtr, ndtri
 
-from orchestration.reconcile.arrival import PASSING_SHARE
-from orchestration.reconcile.arrival_frames import with_arrival
-from orchestration.reconcile.reliability import DEFAULT_SIGMA_LOG, ReliabilityModel
+from orchestration.reconcile.estimators import METHOD_VERSION, Estimator, VarianceComponents
+from orchestration.reconcile.reliability import ReliabilityModel
 from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, VALUED, conform, require
-from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE
 
-METHOD_VERSION = "2"
+__all__ = ["METHOD_VERSION", "estimate", "inflated_quantile"]
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95}
-
-
-class Estimator(Protocol):
-    """What every estimator gives: a name, a version, and its columns beside the valued pairs."""
-
-    name: str
-    version: str
-
-    def estimate(self, valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
-        """Add ln_value_log, sd_log, tail_ratio, both weight ratios, z_score and the biases, effects and sigmas used.
-
-        tail_ratio widens the 90 % interval over that of a normal with sd_log.
-        """
-
-
-class VarianceComponents:
-    """Precision-weighted mean, in logarithms, of the two bias-corrected reports.
-
-    The chapter effect is a property of neither side and is split evenly. sd^2 = max(1, z^2) / (1/s2x + 1/s2m): two
-    reports that contradict each other more than their variances allow widen the interval. One-sided: that reporter's
-    own sigma, and for the 90 % interval the tails that two-sided pairs of the window show, since nothing contradicts
-    a report that stands alone. The variances hold the standard errors of the biases. Source: reconciliation step S7.
-    """
-
-    name = "variance_components"
-    version = METHOD_VERSION
-
-    def estimate(self, valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
-        """Add the estimate in logarithms; NULL where no side is positive."""
-        rows = _with_parameters(valued, model)
-        x = pl.when(pl.col("exporter_fob_usd") > 0).then(pl.col("exporter_fob_usd").log())
-        m = pl.when(pl.col("importer_fob_usd") > 0).then(pl.col("importer_fob_usd").log())
-        half = pl.col("chapter_effect_log") / 2
-        rows = rows.with_columns(
-            _x=x - pl.col("exporter_bias_log") - half,
-            _m=m - pl.col("importer_bias_log") + half - pl.col("arrival_shift_log"),
-            _vx=pl.col("exporter_sigma_log") ** 2 + pl.col("_exporter_bias_se") ** 2,
-            _vm=pl.col("importer_sigma_log") ** 2
-            + pl.col("_importer_bias_se") ** 2
-            + pl.col("arrival_sd_log") ** 2
-            + pl.col("cif_rate_se_log").fill_null(0.0) ** 2,
-        ).with_columns(
-            # The importer's report is moved by the exporter's two months: it holds the passing error of both.
-            _vm=pl.col("_vm") + 2 * PASSING_SHARE * pl.col("_share_moved") ** 2 * pl.col("exporter_sigma_log") ** 2,
-            _shared=PASSING_SHARE * pl.col("_share_moved") * pl.col("exporter_sigma_log") ** 2,
-        )
-        both = pl.col("_x").is_not_null() & pl.col("_m").is_not_null()
-        gap_variance = pl.col("_vx") + pl.col("_vm") - 2 * pl.col("_shared")
-        weight = ((pl.col("_vm") - pl.col("_shared")) / gap_variance).clip(0.0, 1.0)
-        z = pl.when(both).then((pl.col("_x") - pl.col("_m")) / gap_variance.sqrt())
-        rows = rows.with_columns(
-            z_score=z,
-            exporter_weight_ratio=pl.when(both)
-            .then(weight)
-            .when(pl.col("_x").is_not_null())
-            .then(1.0)
-            .when(pl.col("_m").is_not_null())
-            .then(0.0),
-        ).with_columns(importer_weight_ratio=1.0 - pl.col("exporter_weight_ratio"))
-        inflation = pl.max_horizontal(pl.lit(1.0), pl.col("z_score").abs())
-        return (
-            rows.with_columns(
-                ln_value_log=pl.when(both)
-                .then(pl.col("exporter_weight_ratio") * pl.col("_x") + pl.col("importer_weight_ratio") * pl.col("_m"))
-                .otherwise(pl.coalesce("_x", "_m")),
-                sd_log=pl.when(both)
-                .then(inflation * ((pl.col("_vx") * pl.col("_vm") - pl.col("_shared") ** 2) / gap_variance).sqrt())
-                .when(pl.col("_x").is_not_null())
-                .then(pl.col("_vx").sqrt())
-                .when(pl.col("_m").is_not_null())
-                .then(pl.col("_vm").sqrt()),
-                tail_ratio=pl.when(both).then(pl.lit(1.0)).otherwise("_tail"),
-            )
-            .drop("_tail")
-            .drop("_x", "_m", "_vx", "_vm", "_shared", "_share_moved", "_exporter_bias_se", "_importer_bias_se")
-        )
 
 
 def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator | None = None) -> pl.DataFrame:
@@ -142,19 +63,21 @@ def _expected_variance() -> pl.Expr:
     exp of an estimate with normal error of variance V overstates by exp(V / 2) on average (Goldberger 1968): taken off
     each flow, sums over many flows are not overstated. Without this sd_log's max(1, |z|), which looks at the gap.
     """
-    inflation = pl.max_horizontal(pl.lit(1.0), pl.col("z_score").abs().fill_null(1.0))
+    inflated = pl.max_horizontal(pl.lit(1.0), pl.col("z_score").abs())
+    inflation = pl.when(pl.col("is_sd_inflated")).then(inflated).otherwise(1.0)
     return (pl.col("sd_log") / inflation).pow(2).fill_null(0.0)
 
 
 def _standard_quantile(quantile: float) -> pl.Expr:
-    """Quantile of the error over sd_log, one-sided and two-sided apart.
+    """Quantile of the error over sd_log.
 
-    One-sided: the normal's; only the outer quantiles feel heavy tails, the middle half is where the variances were
-    calibrated. Two-sided: sd_log holds max(1, |z|), so that a normal's quantiles would cover too much.
+    Not inflated (one-sided, or another estimator): the normal's; only the outer quantiles feel heavy tails, the middle
+    half is where the variances were calibrated. Inflated: sd_log holds max(1, |z|), so that a normal's quantiles
+    would cover too much.
     """
     tail = pl.col("tail_ratio") if abs(quantile - 0.5) > 0.4 else pl.lit(1.0)
     normal = pl.lit(float(ndtri(quantile))) * tail
-    return pl.when(pl.col("z_score").is_not_null()).then(inflated_quantile(quantile)).otherwise(normal)
+    return pl.when(pl.col("is_sd_inflated")).then(inflated_quantile(quantile)).otherwise(normal)
 
 
 @cache
@@ -188,61 +111,3 @@ def _reconciled_weight() -> pl.Expr:
         pl.col("importer_net_weight_kg")
     )
     return pl.coalesce((x * m).sqrt(), x, m)
-
-
-def _with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
-    """Biases, sigmas and chapter effects of the window that ends in the period's year."""
-    rows = valued.with_columns(_year=pl.col("period_start").dt.year().cast(pl.Int64))
-    for role in ("exporter", "importer"):
-        own = model.reliability.filter(pl.col("role") == role).select(
-            "frequency",
-            pl.col("window_end_year").alias("_year"),
-            pl.col("reporter_code").alias(f"{role}_code"),
-            pl.col("bias_log").alias(f"{role}_bias_log"),
-            pl.col("bias_se_log").alias(f"_{role}_bias_se"),
-            pl.col("sigma_log").alias(f"{role}_sigma_log"),
-        )
-        pool = model.pooled.filter(pl.col("role") == role).select(
-            "frequency", pl.col("window_end_year").alias("_year"), pl.col("sigma_log").alias("_pooled")
-        )
-        rows = (
-            rows.join(own, on=["frequency", "_year", f"{role}_code"], how="left")
-            .join(pool, on=["frequency", "_year"], how="left")
-            .with_columns(
-                pl.col(f"{role}_bias_log").fill_null(0.0),
-                pl.col(f"_{role}_bias_se").fill_null(PRIOR_BIAS_VARIANCE**0.5),
-                pl.coalesce(f"{role}_sigma_log", "_pooled", pl.lit(DEFAULT_SIGMA_LOG)).alias(f"{role}_sigma_log"),
-            )
-            .drop("_pooled")
-        )
-    effects = model.chapter_effects.select(
-        "frequency",
-        "chapter_code",
-        pl.col("window_end_year").alias("_year"),
-        pl.col("effect_log").alias("chapter_effect_log"),
-    )
-    default = model.pooled.filter(pl.col("role") == "exporter").select(
-        "frequency",
-        pl.col("window_end_year").alias("_year"),
-        pl.col("chapter_effect_log").alias("_default"),
-        pl.col("tail_ratio").alias("_tail"),
-    )
-    rows = _with_arrival(rows, model)
-    return (
-        rows.join(effects, on=["frequency", "_year", "chapter_code"], how="left")
-        .join(default, on=["frequency", "_year"], how="left")
-        .with_columns(
-            pl.coalesce("chapter_effect_log", "_default", pl.lit(0.0)).alias("chapter_effect_log"),
-            pl.col("_tail").fill_null(1.0),
-        )
-        .drop("_year", "_default")
-    )
-
-
-def _with_arrival(rows: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
-    """Timing of arrival by frequency and year, each with the lags of its window."""
-    parts = []
-    for (frequency, year), part in rows.group_by("frequency", "_year", maintain_order=True):
-        own = (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year)
-        parts.append(with_arrival(part, model.arrival_lags.filter(own)))
-    return pl.concat(parts) if parts else with_arrival(rows, model.arrival_lags.clear())

@@ -14,6 +14,7 @@ import polars as pl
 from orchestration.reconcile.arrival import Arrivals
 from orchestration.reconcile.arrival_frames import arrival_table, no_lags
 from orchestration.reconcile.effects_design import Index
+from orchestration.reconcile.reporting_distance import reporting_distances
 from orchestration.reconcile.schema import (
     ARRIVAL_LAGS,
     CHAPTER_EFFECTS,
@@ -129,9 +130,10 @@ def _fit_window(rows: pl.DataFrame, frequency: str, year: int) -> tuple[pl.DataF
     cluster = np.unique(cells, return_inverse=True)[1].astype(np.int64)
     window = {"frequency": frequency, "window_start_year": year - WINDOW_YEARS + 1, "window_end_year": year}
     by_role = []
-    for role, codes, index, bias, variance in (
-        ("exporter", exporters, i, fit.bias_x, fit.var_x),
-        ("importer", importers, j, fit.bias_m, fit.var_m),
+    distance_x, distance_m = reporting_distances(i, j, g, gap)
+    for role, codes, index, bias, variance, far in (
+        ("exporter", exporters, i, fit.bias_x, fit.var_x, distance_x),
+        ("importer", importers, j, fit.bias_m, fit.var_m, distance_m),
     ):
         names = dict(rows.select(f"{role}_code", f"{role}_iso3").unique().sort(f"{role}_code").iter_rows())
         table = pl.DataFrame(
@@ -142,6 +144,7 @@ def _fit_window(rows: pl.DataFrame, frequency: str, year: int) -> tuple[pl.DataF
                 "bias_se_log": fit.bias_errors(index, len(codes), cluster, 1.0 / PRIOR_BIAS_VARIANCE),
                 "sigma_log": np.sqrt(variance),
                 "sigma_se_log": fit.sigma_errors(index, variance, cluster),
+                "distance_log": far,
                 "pair_count": np.bincount(index, minlength=len(codes)).astype(np.int64),
                 "is_shrunk": fit.prior_share(index, variance) > SHRUNK_SHARE,
             },

@@ -150,6 +150,7 @@ RELIABILITY: Schema = {
     "bias_se_log": NUMBER,
     "sigma_log": NUMBER,
     "sigma_se_log": NUMBER,
+    "distance_log": NUMBER,
     "pair_count": COUNT,
     "is_shrunk": FLAG,
     "method_name": TEXT,

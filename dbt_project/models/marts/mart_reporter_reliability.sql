@@ -9,6 +9,7 @@ select
     bias_se_log,
     sigma_log,
     sigma_se_log,
+    distance_log,
     pair_count,
     is_shrunk,
     method_name,

@@ -17,6 +17,7 @@ renamed as (
         bias_se_log,
         sigma_log,
         sigma_se_log,
+        distance_log,
         pair_count,
         is_shrunk,
         method_name,

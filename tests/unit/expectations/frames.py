@@ -365,6 +365,7 @@ def _reliability() -> pl.DataFrame:
             "bias_se_log": 0.1,
             "sigma_log": 0.2,
             "sigma_se_log": 0.1,
+            "distance_log": 0.2,
             "pair_count": 60,
             "is_shrunk": True,
             "method_name": "precision_weighted",

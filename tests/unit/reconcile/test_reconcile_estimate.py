@@ -217,6 +217,7 @@ class _ExporterAlone:
             pl.coalesce("exporter_fob_usd", "importer_fob_usd").log().alias("ln_value_log"),
             pl.lit(0.5).alias("sd_log"),
             pl.lit(1.0).alias("tail_ratio"),
+            pl.lit(False).alias("is_sd_inflated"),
             *(pl.lit(None, pl.Float64).alias(name) for name in names),
         )
 

@@ -1,0 +1,112 @@
+"""Both reports of a flow with what is known about them: parameters joined, biases and timing taken off, variances.
+
+Belongs here: which parameters a row takes, and the two corrected reports in logarithms. Does not belong here: how the
+two become one value (`estimators`), fitting (`reliability`).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from orchestration.reconcile.arrival import PASSING_SHARE
+from orchestration.reconcile.arrival_frames import with_arrival
+from orchestration.reconcile.reliability import DEFAULT_SIGMA_LOG, ReliabilityModel
+from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE
+
+WORKING_COLUMNS = (
+    *("_x", "_m", "_vx", "_vm", "_shared", "_share_moved", "_tail"),
+    *("_exporter_bias_se", "_importer_bias_se", "_exporter_distance", "_importer_distance"),
+)
+
+
+def with_reports(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
+    """Add the parameters used, z_score, and the working columns of both corrected reports.
+
+    _x, _m: logarithm of each report without its bias, half the chapter effect and the timing of arrival; NULL where
+    it is absent or zero. _vx, _vm: their variances, with the standard errors of biases and margin; _shared: their
+    covariance. z_score: the gap left over its standard deviation, exporter minus importer. Source: reconciliation
+    step S7.
+    """
+    rows = with_parameters(valued, model)
+    x = pl.when(pl.col("exporter_fob_usd") > 0).then(pl.col("exporter_fob_usd").log())
+    m = pl.when(pl.col("importer_fob_usd") > 0).then(pl.col("importer_fob_usd").log())
+    half = pl.col("chapter_effect_log") / 2
+    # The importer's report is moved by the exporter's two months: it holds the passing error of both.
+    passing = PASSING_SHARE * pl.col("_share_moved") * pl.col("exporter_sigma_log") ** 2
+    rows = rows.with_columns(
+        _x=x - pl.col("exporter_bias_log") - half,
+        _m=m - pl.col("importer_bias_log") + half - pl.col("arrival_shift_log"),
+        _vx=pl.col("exporter_sigma_log") ** 2 + pl.col("_exporter_bias_se") ** 2,
+        _vm=pl.col("importer_sigma_log") ** 2
+        + pl.col("_importer_bias_se") ** 2
+        + pl.col("arrival_sd_log") ** 2
+        + pl.col("cif_rate_se_log").fill_null(0.0) ** 2
+        + 2 * pl.col("_share_moved") * passing,
+        _shared=passing,
+    )
+    return rows.with_columns(z_score=(pl.col("_x") - pl.col("_m")) / gap_variance().sqrt())
+
+
+def gap_variance() -> pl.Expr:
+    """Variance of the gap between the two corrected reports."""
+    return pl.col("_vx") + pl.col("_vm") - 2 * pl.col("_shared")
+
+
+def with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
+    """Biases, sigmas and chapter effects of the window that ends in the period's year."""
+    rows = valued.with_columns(_year=pl.col("period_start").dt.year().cast(pl.Int64))
+    for role in ("exporter", "importer"):
+        own = model.reliability.filter(pl.col("role") == role).select(
+            "frequency",
+            pl.col("window_end_year").alias("_year"),
+            pl.col("reporter_code").alias(f"{role}_code"),
+            pl.col("bias_log").alias(f"{role}_bias_log"),
+            pl.col("bias_se_log").alias(f"_{role}_bias_se"),
+            pl.col("sigma_log").alias(f"{role}_sigma_log"),
+            pl.col("distance_log").alias(f"_{role}_distance"),
+        )
+        pool = model.pooled.filter(pl.col("role") == role).select(
+            "frequency", pl.col("window_end_year").alias("_year"), pl.col("sigma_log").alias("_pooled")
+        )
+        rows = (
+            rows.join(own, on=["frequency", "_year", f"{role}_code"], how="left")
+            .join(pool, on=["frequency", "_year"], how="left")
+            .with_columns(
+                pl.col(f"{role}_bias_log").fill_null(0.0),
+                pl.col(f"_{role}_distance").fill_null(DEFAULT_SIGMA_LOG),
+                pl.col(f"_{role}_bias_se").fill_null(PRIOR_BIAS_VARIANCE**0.5),
+                pl.coalesce(f"{role}_sigma_log", "_pooled", pl.lit(DEFAULT_SIGMA_LOG)).alias(f"{role}_sigma_log"),
+            )
+            .drop("_pooled")
+        )
+    effects = model.chapter_effects.select(
+        "frequency",
+        "chapter_code",
+        pl.col("window_end_year").alias("_year"),
+        pl.col("effect_log").alias("chapter_effect_log"),
+    )
+    default = model.pooled.filter(pl.col("role") == "exporter").select(
+        "frequency",
+        pl.col("window_end_year").alias("_year"),
+        pl.col("chapter_effect_log").alias("_default"),
+        pl.col("tail_ratio").alias("_tail"),
+    )
+    rows = _with_arrival(rows, model)
+    return (
+        rows.join(effects, on=["frequency", "_year", "chapter_code"], how="left")
+        .join(default, on=["frequency", "_year"], how="left")
+        .with_columns(
+            pl.coalesce("chapter_effect_log", "_default", pl.lit(0.0)).alias("chapter_effect_log"),
+            pl.col("_tail").fill_null(1.0),
+        )
+        .drop("_year", "_default")
+    )
+
+
+def _with_arrival(rows: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
+    """Timing of arrival by frequency and year, each with the lags of its window."""
+    parts = []
+    for (frequency, year), part in rows.group_by("frequency", "_year", maintain_order=True):
+        own = (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year)
+        parts.append(with_arrival(part, model.arrival_lags.filter(own)))
+    return pl.concat(parts) if parts else with_arrival(rows, model.arrival_lags.clear())
