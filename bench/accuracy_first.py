@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +38,14 @@ class Judged:
     reliability: pl.DataFrame
     reporter_error: pl.DataFrame
     cif_margin: pl.DataFrame
+    other_methods: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+
+COMPARED_COLUMNS = (
+    *("frequency", "period", "exporter_code", "importer_code", "product_code", "status", "is_confidential"),
+    *("reconciled_fob_usd", "reconciled_fob_usd_mean", "reconciled_fob_usd_p05", "reconciled_fob_usd_p25"),
+    *("reconciled_fob_usd_p75", "reconciled_fob_usd_p95", "method_name"),
+)
 
 
 def tables_of(reference: Reference) -> tuple[ContractTables, reconcile.ReconcileTables]:
@@ -48,8 +56,11 @@ def tables_of(reference: Reference) -> tuple[ContractTables, reconcile.Reconcile
     return made[0], made[1]
 
 
-def judge_world(config: WorldConfig) -> Judged:
-    """Make a planted world, apply the contract, reconcile it, and keep its truth. Pure but for reading the seeds."""
+def judge_world(config: WorldConfig, other_methods: Sequence[str] = ()) -> Judged:
+    """Make a planted world, apply the contract, reconcile it, and keep its truth. Pure but for reading the seeds.
+
+    `other_methods` are estimators to run beside the default; of them COMPARED_COLUMNS are kept.
+    """
     reference = load_reference(SEEDS_DIR)
     contract, tables = tables_of(reference)
     frames = {name: getattr(reference, name) for name in REFERENCE_FRAMES}
@@ -61,9 +72,10 @@ def judge_world(config: WorldConfig) -> Judged:
         declarations[delivery.name] = result.declarations.select(list(DECLARATIONS))
         presence.append(result.coverage.select("frequency", "period", "reporter_code"))
         truths.append(delivery.truth["true_flow"])
-    flows, reliability = _reconciled(declarations, year_completeness(pl.concat(presence).unique()), tables)
+    years = year_completeness(pl.concat(presence).unique())
+    flows, reliability, others = _reconciled(declarations, years, tables, other_methods)
     lasting = world_truth(config, frames)
-    return Judged(flows, pl.concat(truths), reliability, lasting["reporter_error"], lasting["cif_margin"])
+    return Judged(flows, pl.concat(truths), reliability, lasting["reporter_error"], lasting["cif_margin"], others)
 
 
 def _landed(declared: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -77,10 +89,13 @@ def _landed(declared: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def _reconciled(
-    declarations: dict[str, pl.DataFrame], years: pl.DataFrame, tables: reconcile.ReconcileTables
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All flows and the reliability table of both frequencies."""
-    flows, reliability = [], []
+    declarations: dict[str, pl.DataFrame],
+    years: pl.DataFrame,
+    tables: reconcile.ReconcileTables,
+    other_methods: Sequence[str],
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """All flows, the reliability table of both frequencies, and the flows by other methods."""
+    flows, reliability, others = [], [], []
     for frequency in sorted({key[0] for key in declarations}):
         paired = {k: _paired(declarations, k, years, tables) for k in declarations if k.startswith(frequency)}
         sources = [reconcile.cif_sources(pairs, tables) for pairs in paired.values()]
@@ -95,8 +110,11 @@ def _reconciled(
         ]
         model = reconcile.fit_reliability(pl.concat([reconcile.reliability_training(frame) for frame in valued]))
         flows += [reconcile.estimate(frame, model) for frame in valued]
+        for name in other_methods:
+            method = reconcile.ESTIMATORS[name]()
+            others += [reconcile.estimate(frame, model, method).select(COMPARED_COLUMNS) for frame in valued]
         reliability.append(model.reliability)
-    return pl.concat(flows), pl.concat(reliability)
+    return pl.concat(flows), pl.concat(reliability), pl.concat(others) if others else pl.DataFrame()
 
 
 def _paired(
