@@ -31,5 +31,5 @@ def reporting_distances(i: Index, j: Index, g: Index, gap: Array) -> tuple[Array
 
 
 def _pinned(effect: Array, level: float) -> Array:
-    distance: Array = np.maximum(effect - effect.mean() + level / 2, LEAST_DISTANCE_LOG)
+    distance: Array = np.maximum(effect - np.mean(effect) + level / 2, LEAST_DISTANCE_LOG)
     return distance
