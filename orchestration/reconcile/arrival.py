@@ -32,8 +32,8 @@ SHARE_EDGES = np.array([0.02, 0.05, 0.10, 0.20, 0.35, 0.50, 0.75])
 GROUPS = SHARE_EDGES.size + 1 + BANDS
 # The share of a reporter's error in one month that is new in that month; the rest comes back month after month.
 PASSING_SHARE = 0.7
-LAG_GRID = np.linspace(0.0, 0.9, 46)
-ROWS_PER_BAND = 20_000
+LAG_GRID = np.linspace(0.0, 0.9, 31)
+ROWS_PER_BAND = 5_000
 FEWEST_ROWS = 50
 LARGEST_RATIO = 100.0
 PRIOR_ROWS = 20.0

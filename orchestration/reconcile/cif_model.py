@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from orchestration.reconcile.cif_card import TERMS, model_card, published_coefficients
-from orchestration.reconcile.effects_design import NO_LEVEL, Array, Design, Index
+from orchestration.reconcile.effects_design import NO_LEVEL, Array, Design, Index, in_one_thread
 from orchestration.reconcile.robust_regression import (
     NORMAL_MEDIAN_ABSOLUTE,
     clustered_covariance,
@@ -97,7 +97,8 @@ def fit_valuation(
         card = model_card(beta, None, published, facts.height, None, frequency, shares, PUBLISHED_MODEL)
         return ValuationModel(beta, covariance, ({}, {}), unit_values, default, card)
     levels = (_levels(facts, "year"), _levels(facts, "chapter_code"))
-    beta, covariance, residual = _fit(facts, _design(facts, levels))
+    with in_one_thread():
+        beta, covariance, residual = _fit(facts, _design(facts, levels))
     spread = float(np.median(np.abs(residual)) / NORMAL_MEDIAN_ABSOLUTE)
     card = model_card(beta, covariance, published, residual.size, spread, frequency, shares, METHOD_NAME)
     return ValuationModel(beta, covariance, levels, unit_values, default, card)

@@ -7,16 +7,24 @@ Sums over rows go through `einsum`, one thread: a matrix product splits them by 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 NO_LEVEL = -1
+
+
+def in_one_thread() -> AbstractContextManager[object]:
+    """Small solves in one thread: the same on any number of cores, and no threads that wait for each other."""
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ pooled sigmas. Does not belong here: the equations (`variance_fit`), what is don
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from orchestration.reconcile.arrival import Arrivals
 from orchestration.reconcile.arrival_frames import arrival_table, no_lags
-from orchestration.reconcile.effects_design import Index
-from orchestration.reconcile.reporting_distance import reporting_distances
+from orchestration.reconcile.effects_design import Array, Index
 from orchestration.reconcile.schema import (
     ARRIVAL_LAGS,
     CHAPTER_EFFECTS,
@@ -74,13 +74,24 @@ def fit_reliability(training: pl.DataFrame) -> ReliabilityModel:
     never seen two-sided in a window has no row and takes the pooled sigma. Source: reconciliation step S6.
     """
     require(training, RELIABILITY_TRAINING, "the reliability training frame")
+    names = {role: _names(training, role) for role in ("exporter", "importer")}
+    chapters = training["chapter_code"].unique().sort()
     # Sorted once: sums in floating point depend on order, and the order of rows must not matter. A window is then one
     # run of rows, so that overlapping windows are views and not copies.
-    ordered = training.sort("frequency", "year", *_GROUPS, "gap_log_ratio", "extra_variance")
-    tables = [
-        _fit_window(ordered.slice(start, length), frequency, year)
-        for frequency, year, start, length in _windows(ordered)
-    ]
+    numbered = training.select(
+        "frequency",
+        "year",
+        *(_numbers(f"{role}_code", names[role]["code"]) for role in names),
+        _numbers("chapter_code", chapters),
+        *("gap_log_ratio", "extra_variance", "previous_month_ratio", "distance_km", "is_contiguous"),
+    )
+    ordered = numbered.sort("frequency", "year", *_GROUPS, "gap_log_ratio", "extra_variance", "previous_month_ratio")
+    columns = _columns(ordered)
+    tables: list[tuple[pl.DataFrame, ...]] = []
+    for frequency, year, first, length in _windows(ordered):
+        rows = {name: values[first : first + length] for name, values in columns.items()}
+        window = _Window(frequency, year, names["exporter"], names["importer"], chapters)
+        tables.append(_fit_window(rows, window))
     keys = ("frequency", "window_end_year")
     return ReliabilityModel(
         reliability=_stack([t[0] for t in tables], RELIABILITY, (*keys, "role", "reporter_code")),
@@ -88,6 +99,44 @@ def fit_reliability(training: pl.DataFrame) -> ReliabilityModel:
         pooled=_stack([t[2] for t in tables], POOLED, (*keys, "role")),
         arrival_lags=_stack([t[3] for t in tables], ARRIVAL_LAGS, (*keys, "measure", "group_number")),
     )
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Frequency and last year of a window, with the names behind the numbers of its rows."""
+
+    frequency: str
+    year: int
+    exporters: pl.DataFrame
+    importers: pl.DataFrame
+    chapters: pl.Series
+
+    def columns(self) -> dict[str, object]:
+        return {
+            "frequency": self.frequency,
+            "window_start_year": self.year - WINDOW_YEARS + 1,
+            "window_end_year": self.year,
+        }
+
+
+def _names(training: pl.DataFrame, role: str) -> pl.DataFrame:
+    """Sorted codes of one role with their names (code, iso3)."""
+    places = training.select(code=f"{role}_code", iso3=f"{role}_iso3").unique()
+    return places.sort("code", "iso3", nulls_last=True).unique("code", keep="first", maintain_order=True)
+
+
+def _numbers(column: str, names: pl.Series) -> pl.Expr:
+    """Place of each row's value among sorted names."""
+    return pl.col(column).cast(pl.Enum(names)).to_physical().cast(pl.Int64).alias(column)
+
+
+def _columns(ordered: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    numbers = {name: ordered[name].to_numpy() for name in _GROUPS}
+    figures = {
+        name: ordered[name].fill_null(np.nan).to_numpy()
+        for name in ("gap_log_ratio", "extra_variance", "previous_month_ratio", "distance_km")
+    }
+    return numbers | figures | {"is_contiguous": ordered["is_contiguous"].fill_null(False).to_numpy()}
 
 
 def _windows(ordered: pl.DataFrame) -> list[tuple[str, int, int, int]]:
@@ -108,62 +157,60 @@ def _stack(frames: list[pl.DataFrame], schema: Schema, key: tuple[str, ...]) -> 
     return conform(pl.concat(frames) if frames else pl.DataFrame(schema=dict(schema)), schema, key)
 
 
-def _codes(column: pl.Series) -> tuple[list[str], Index]:
-    """Sorted distinct values and the number of each row's value among them."""
-    names = column.unique().sort()
-    codes = column.replace_strict(names, pl.Series(range(len(names)), dtype=pl.Int64), return_dtype=pl.Int64)
-    return names.to_list(), codes.to_numpy()
+def _present(numbers: Index, size: int) -> tuple[Index, Index]:
+    """Which of `size` numbers occur, and each row's place among them."""
+    present = np.flatnonzero(np.bincount(numbers, minlength=size))
+    place = np.zeros(size, dtype=np.int64)
+    place[present] = np.arange(present.size)
+    return present, place[numbers]
 
 
-def _fit_window(rows: pl.DataFrame, frequency: str, year: int) -> tuple[pl.DataFrame, ...]:
-    exporters, i = _codes(rows["exporter_code"])
-    importers, j = _codes(rows["importer_code"])
-    chapters, g = _codes(rows["chapter_code"])
-    gap, extra = (rows[name].to_numpy().astype(np.float64) for name in ("gap_log_ratio", "extra_variance"))
-    ratio, distance = (
-        rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("previous_month_ratio", "distance_km")
+def _fit_window(rows: dict[str, np.ndarray[Any, Any]], window: _Window) -> tuple[pl.DataFrame, ...]:
+    """Tables of one window; nothing of another window enters."""
+    sizes = (window.exporters.height, window.importers.height, len(window.chapters))
+    (exporters, i), (importers, j), (chapters, g) = (
+        _present(rows[name], size) for name, size in zip(_GROUPS, sizes, strict=True)
     )
-    arrivals = Arrivals(ratio, distance, rows["is_contiguous"].fill_null(False).to_numpy())
-    fit = fit_variances(i, j, g, gap, extra, arrivals)
-    # The same goods of the same corridor err alike month after month: they are one cluster.
-    cells = (i * len(importers) + j) * len(chapters) + g
-    cluster = np.unique(cells, return_inverse=True)[1].astype(np.int64)
-    window = {"frequency": frequency, "window_start_year": year - WINDOW_YEARS + 1, "window_end_year": year}
-    by_role = []
-    distance_x, distance_m = reporting_distances(i, j, g, gap)
-    for role, codes, index, bias, variance, far in (
-        ("exporter", exporters, i, fit.bias_x, fit.var_x, distance_x),
-        ("importer", importers, j, fit.bias_m, fit.var_m, distance_m),
-    ):
-        names = dict(rows.select(f"{role}_code", f"{role}_iso3").unique().sort(f"{role}_code").iter_rows())
-        table = pl.DataFrame(
-            {
-                "reporter_code": codes,
-                "reporter_iso3": [names.get(code) for code in codes],
-                "bias_log": bias,
-                "bias_se_log": fit.bias_errors(index, len(codes), cluster, 1.0 / PRIOR_BIAS_VARIANCE),
-                "sigma_log": np.sqrt(variance),
-                "sigma_se_log": fit.sigma_errors(index, variance, cluster),
-                "distance_log": far,
-                "pair_count": np.bincount(index, minlength=len(codes)).astype(np.int64),
-                "is_shrunk": fit.prior_share(index, variance) > SHRUNK_SHARE,
-            },
-            schema_overrides={"reporter_iso3": pl.String},
-        )
-        by_role.append(
-            table.with_columns(
-                *(pl.lit(value).alias(name) for name, value in window.items()),
-                role=pl.lit(role),
-                method_name=pl.lit(METHOD_NAME),
-                method_version=pl.lit(METHOD_VERSION),
-            )
-        )
+    arrivals = Arrivals(rows["previous_month_ratio"], rows["distance_km"], rows["is_contiguous"])
+    fit = fit_variances(i, j, g, rows["gap_log_ratio"], rows["extra_variance"], arrivals)
+    # The same goods of the same corridor err alike month after month: they are one cluster. Rows are sorted by year,
+    # so that numbers of clusters are given by size of key and not by first row.
+    cells = (i * importers.size + j) * chapters.size + g
+    cluster = _present(cells, sizes[0] * sizes[1] * sizes[2])[1]
+    by_role = [
+        _role_table(fit, window, role, taken, cluster, distance)
+        for role, taken, distance in zip(("exporter", "importer"), (exporters, importers), fit.distances, strict=True)
+    ]
     return (
         pl.concat(by_role),
-        _chapter_table(fit, chapters, window, cluster),
-        _pooled_table(fit, window),
-        arrival_table(fit, window),
+        _chapter_table(fit, window.chapters.gather(chapters).to_list(), window.columns(), cluster),
+        _pooled_table(fit, window.columns()),
+        arrival_table(fit, window.columns()),
     )
+
+
+def _role_table(
+    fit: VarianceFit, window: _Window, role: str, taken: Index, cluster: Index, distance: Array
+) -> pl.DataFrame:
+    """Reliability of one role in one window."""
+    is_exporter = role == "exporter"
+    index, bias, variance = (fit.i, fit.bias_x, fit.var_x) if is_exporter else (fit.j, fit.bias_m, fit.var_m)
+    names = (window.exporters if is_exporter else window.importers)[taken]
+    table = pl.DataFrame(
+        {
+            "reporter_code": names["code"],
+            "reporter_iso3": names["iso3"],
+            "bias_log": bias,
+            "bias_se_log": fit.bias_errors(index, taken.size, cluster, 1.0 / PRIOR_BIAS_VARIANCE),
+            "sigma_log": np.sqrt(variance),
+            "sigma_se_log": fit.sigma_errors(index, variance, cluster),
+            "distance_log": distance,
+            "pair_count": np.bincount(index, minlength=taken.size).astype(np.int64),
+            "is_shrunk": fit.prior_share(index, variance) > SHRUNK_SHARE,
+        }
+    )
+    named = window.columns() | {"role": role, "method_name": METHOD_NAME, "method_version": METHOD_VERSION}
+    return table.with_columns(pl.lit(value).alias(name) for name, value in named.items())
 
 
 def _chapter_table(fit: VarianceFit, chapters: list[str], window: dict[str, object], cluster: Index) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestration.reconcile.effects_design import Array, Design, Index
+from orchestration.reconcile.effects_design import Array, Design, Index, in_one_thread
 
 LEAST_DISTANCE_LOG = 0.01
 RIDGE = 1e-3
@@ -25,7 +25,8 @@ def reporting_distances(i: Index, j: Index, g: Index, gap: Array) -> tuple[Array
     design = Design(np.empty((gap.size, 0)), (i, j, g), sizes)
     level = float(np.mean(size))
     gram = design.gram(np.ones(gap.size)) + RIDGE * np.eye(design.width)
-    effects = np.linalg.solve(gram, design.cross(size - level))
+    with in_one_thread():
+        effects = np.linalg.solve(gram, design.cross(size - level))
     exporter, importer, _ = np.split(effects, np.cumsum(sizes)[:2])
     return _pinned(exporter, level), _pinned(importer, level)
 

@@ -10,13 +10,13 @@ prior for the variances of both roles, by a symmetric start and by a floor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from orchestration.reconcile.arrival import PRIOR_ROWS, Arrivals, exporter_scale, pinned_groups, without_timing
-from orchestration.reconcile.effects_design import Array, Design, Index
+from orchestration.reconcile.effects_design import Array, Design, Index, in_one_thread
+from orchestration.reconcile.reporting_distance import reporting_distances
 from orchestration.reconcile.robust_regression import NORMAL_MEDIAN_ABSOLUTE
 
 STUDENT_DEGREES = 4.0
@@ -27,12 +27,12 @@ PRIOR_BIAS_VARIANCE = 0.05
 SIGMA_FLOOR_LOG = 0.01
 START_TIMING_VARIANCE, TIMING_FLOOR = 1e-3, 1e-8
 START_FLOOR_LOG = 0.05
-NORMAL_NINE_TENTHS = 1.6449
+NORMAL_NINE_TENTHS, NORMAL_MEAN_ABSOLUTE = 1.6449, 0.7979
 ITERATIONS = 60
-TIMING_ITERATIONS = (1, 3, 5)
-INNER_ITERATIONS = 3
-TOLERANCE = 1e-3
-LONGEST_STRETCH = 16.0
+TIMING_ITERATIONS = (1, 3)
+# A fit ends when no variance moves by more than a hundredth, or by more than a twentieth of its standard error.
+TOLERANCE, TOLERANCE_OF_ERROR = 1e-2, 5e-2
+LONGEST_STEP_LOG = 1.0
 FEW_CLUSTERS = 5
 
 
@@ -52,6 +52,7 @@ class VarianceFit:
     var_x: Array
     var_m: Array
     counts: tuple[Array, Array]
+    distances: tuple[Array, Array]
     var_t: Array = field(init=False)
     calibration: float = 1.0
 
@@ -111,60 +112,76 @@ class VarianceFit:
         return self.bias_x.size, self.bias_m.size, self.effect.size
 
     def update_variances(self) -> float:
-        """EM steps of S6 for both roles and the timing at once, with the biases held, until no variance moves.
+        """One step of Fisher scoring on the logarithms of all variances at once, the biases held.
 
-        Returns the largest change of a logarithm of a reporter's variance.
+        The point it ends at is the one of the expectation steps of S6, s2x <- mean of (s2x/S)^2 w r^2 + s2x
+        (1 - s2x/S), which crawl where two variances can be exchanged. Every reporter's variance is drawn to the
+        geometric mean of all as if by PRIOR_COUNT pairs. One figure for both roles: it pins how the variance is split
+        between them. Geometric, so that a few bad reporters do not make the good ones look bad. Returns the largest
+        change of a logarithm of a reporter's variance, or less where its standard error is large.
         """
-        free = ~pinned_groups()
-        sizes = np.cumsum([self.var_x.size, self.var_m.size])
-        start = np.log(np.concatenate([self.var_x, self.var_m, self.var_t[free]]))
-        squared_gap, log_variance = self.residual() ** 2, start
-        for _ in range(INNER_ITERATIONS):
-            before = log_variance
-            log_variance = _squarem(lambda logs: self._em_step(logs, squared_gap), before)
-            if float(np.max(np.abs(log_variance - before))) < TOLERANCE:
-                break
-        self.var_x, self.var_m, self.var_t[free] = np.split(np.exp(log_variance), sizes)
-        return float(np.max(np.abs(log_variance - start)[: sizes[1]]))
+        own = (self.scale_x * self.var_x[self.i], self.var_m[self.j], self.var_t[self.t])
+        total = own[0] + own[1] + own[2] + self.extra
+        square = self.residual() ** 2 / total
+        pull = (STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0
+        shares = tuple(part / total for part in own)
+        variances, prior, counts = self._priors()
+        score, information = self._score(shares, pull), self._information(shares)
+        drawn = prior / variances
+        score += 0.5 * counts * (drawn - 1.0)
+        # The curvature of the prior; at least a little, so that a variance far above it does not overshoot.
+        information[np.diag_indices_from(information)] += 0.5 * counts * np.maximum(drawn, 0.1)
+        step = np.clip(np.linalg.solve(information, score), -LONGEST_STEP_LOG, LONGEST_STEP_LOG)
+        moved = np.abs(self._take_step(variances, step))
+        of_error = moved * np.sqrt(np.diagonal(information)) * TOLERANCE / TOLERANCE_OF_ERROR
+        return float(np.max(np.minimum(moved, of_error)[: self.var_x.size + self.var_m.size]))
 
-    def _em_step(self, log_variance: Array, squared_gap: Array) -> Array:
-        """s2x <- mean of (s2x/S)^2 r^2 + s2x (1 - s2x/S) over the reporter's pairs, likewise s2m and the timing.
+    def _priors(self) -> tuple[Array, Array, Array]:
+        """Variances of both roles and of the free timing groups, what each is drawn to, and by how many pairs."""
+        reporters = np.concatenate([self.var_x, self.var_m])
+        weights = np.minimum(np.concatenate(self.counts), COMMON_COUNT_CAP)
+        common = float(np.exp(np.average(np.log(reporters), weights=weights)))
+        free = self.var_t[~pinned_groups()]
+        prior = np.concatenate([np.full(reporters.size, common), np.full(free.size, START_TIMING_VARIANCE)])
+        counts = np.concatenate([np.full(reporters.size, PRIOR_COUNT), np.full(free.size, PRIOR_ROWS)])
+        return np.concatenate([reporters, free]), prior, counts
 
-        Every mean of a reporter is drawn to the geometric mean of all variances as if by PRIOR_COUNT pairs. One
-        figure for both roles: it pins how the variance is split between them. Geometric, so that a few bad reporters
-        do not make the good ones look bad.
-        """
+    def _score(self, shares: tuple[Array, ...], pull: Array) -> Array:
+        """Slope of the Student likelihood in the logarithm of every variance."""
+        sizes = (self.var_x.size, self.var_m.size, self.var_t.size)
+        parts = [
+            0.5 * np.bincount(index, share * pull, size)
+            for index, share, size in zip((self.i, self.j, self.t), shares, sizes, strict=True)
+        ]
+        return np.concatenate([parts[0], parts[1], parts[2][~pinned_groups()]])
+
+    def _information(self, shares: tuple[Array, ...]) -> Array:
+        """Expected curvature: nu / (2 (nu + 3)) times the products of shares (Lange and others 1989)."""
+        sizes = (self.var_x.size, self.var_m.size, self.var_t.size)
+        indices = (self.i, self.j, self.t)
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        matrix = np.zeros((starts[-1], starts[-1]))
+        for one in range(3):
+            diagonal = np.arange(starts[one], starts[one + 1])
+            matrix[diagonal, diagonal] = np.bincount(indices[one], shares[one] ** 2, sizes[one])
+            for other in range(one):
+                flat = indices[one] * sizes[other] + indices[other]
+                block = np.bincount(flat, shares[one] * shares[other], sizes[one] * sizes[other])
+                block = block.reshape(sizes[one], sizes[other])
+                matrix[starts[one] : starts[one + 1], starts[other] : starts[other + 1]] = block
+                matrix[starts[other] : starts[other + 1], starts[one] : starts[one + 1]] = block.T
+        kept = np.concatenate([np.ones(sizes[0] + sizes[1], dtype=np.bool_), ~pinned_groups()])
+        curvature: Array = STUDENT_DEGREES / (2 * (STUDENT_DEGREES + 3)) * matrix[np.ix_(kept, kept)]
+        return curvature
+
+    def _take_step(self, variances: Array, step: Array) -> Array:
+        """Move every logarithm of a variance by its step, not below the floor; returns how far each went."""
         reporters = self.var_x.size + self.var_m.size
-        counts = np.minimum(np.concatenate(self.counts), COMMON_COUNT_CAP)
-        common = float(np.exp(np.average(log_variance[:reporters], weights=counts)))
-        var_x, var_m, free_t = np.split(np.exp(log_variance), [self.var_x.size, reporters])
-        var_t = np.zeros(self.var_t.size)
-        free = ~pinned_groups()
-        var_t[free] = free_t
-        own_x, own_m, own_t = self.scale_x * var_x[self.i], var_m[self.j], var_t[self.t]
-        total = own_x + own_m + own_t + self.extra
-        robust = (STUDENT_DEGREES + 1) * squared_gap / (STUDENT_DEGREES + squared_gap / total)
-
-        def expected(own: Array) -> Array:
-            share = own / total
-            value: Array = share**2 * robust + own * (1 - share)
-            return value
-
-        prior = PRIOR_COUNT * common
-        fresh_x = np.bincount(self.i, expected(own_x) / self.scale_x, var_x.size)
-        fresh_m = np.bincount(self.j, expected(own_m), var_m.size)
-        fresh_t = np.bincount(self.t, expected(own_t), var_t.size)[free]
-        rows_t = np.bincount(self.t, minlength=var_t.size)[free]
-        fresh = np.concatenate(
-            [
-                (fresh_x + prior) / (self.counts[0] + PRIOR_COUNT),
-                (fresh_m + prior) / (self.counts[1] + PRIOR_COUNT),
-                (fresh_t + PRIOR_ROWS * START_TIMING_VARIANCE) / (rows_t + PRIOR_ROWS),
-            ]
-        )
-        floor = np.where(np.arange(fresh.size) < reporters, SIGMA_FLOOR_LOG**2, TIMING_FLOOR)
-        logs: Array = np.log(np.maximum(fresh, floor))
-        return logs
+        floor = np.where(np.arange(step.size) < reporters, SIGMA_FLOOR_LOG**2, TIMING_FLOOR)
+        fresh = np.maximum(variances * np.exp(step), floor)
+        self.var_x, self.var_m, self.var_t[~pinned_groups()] = np.split(fresh, [self.var_x.size, reporters])
+        moved: Array = np.log(fresh / variances)
+        return moved
 
     def calibrate(self) -> None:
         """Scale both variances so that half of the residuals lie within the normal's middle half.
@@ -232,13 +249,14 @@ class VarianceFit:
 def fit_variances(
     i: Index, j: Index, g: Index, gap: Array, extra: Array, arrivals: Arrivals | None = None
 ) -> VarianceFit:
-    """Fit one window: alternate robust biases and EM variances until no variance moves, then calibrate.
+    """Fit one window: alternate robust biases and variances until no variance moves, then calibrate.
 
     Args: exporter, importer and chapter numbers of each row (each numbered from 0 without holes), the gap
-    L = ln X - ln M_fob, and variance known beside the reporters' (of the margin).
+    L = ln X - ln M_fob, variance known beside the reporters' (of the margin), and the timing of arrival (default:
+    none). Starts from the reporting distances, the same way for both roles.
     """
-    middle = float(np.median(np.abs(gap - np.median(gap)))) / NORMAL_MEDIAN_ABSOLUTE
-    start = max(middle, START_FLOOR_LOG) ** 2 / 2
+    distances = reporting_distances(i, j, g, gap)
+    floor = START_FLOOR_LOG**2 / 2
     exporters, importers, chapters = (int(index.max()) + 1 for index in (i, j, g))
     fit = VarianceFit(
         i=i,
@@ -250,32 +268,21 @@ def fit_variances(
         bias_x=np.zeros(exporters),
         bias_m=np.zeros(importers),
         effect=np.zeros(chapters),
-        var_x=np.full(exporters, start),
-        var_m=np.full(importers, start),
+        var_x=np.maximum((distances[0] / NORMAL_MEAN_ABSOLUTE) ** 2, floor),
+        var_m=np.maximum((distances[1] / NORMAL_MEAN_ABSOLUTE) ** 2, floor),
         counts=(np.bincount(i).astype(np.float64), np.bincount(j).astype(np.float64)),
+        distances=distances,
     )
-    for number in range(ITERATIONS):
-        fit.update_biases()
-        if number in TIMING_ITERATIONS and fit.arrivals.known().any():
-            fit.update_timing()
-        if fit.update_variances() < TOLERANCE and number >= TIMING_ITERATIONS[-1]:
-            break
+    last = TIMING_ITERATIONS[-1] if fit.arrivals.known().any() else 0
+    with in_one_thread():
+        for number in range(ITERATIONS):
+            fit.update_biases()
+            if last and number in TIMING_ITERATIONS:
+                fit.update_timing()
+            if fit.update_variances() < TOLERANCE and number >= last:
+                break
     fit.calibrate()
     return fit
-
-
-def _squarem(step: Callable[[Array], Array], start: Array) -> Array:
-    """One cycle of a fixed-point iteration, stretched along its own path (SQUAREM, Varadhan and Roland 2008).
-
-    EM moves little in each step where two variances can be exchanged; the stretch takes many steps at once.
-    """
-    first = step(start)
-    second = step(first)
-    move, bend = first - start, second - 2.0 * first + start
-    if float(np.max(np.abs(bend))) < 1e-12:
-        return second
-    stretch = min(max(float(np.linalg.norm(move) / np.linalg.norm(bend)), 1.0), LONGEST_STRETCH)
-    return step(start + 2.0 * stretch * move + stretch**2 * bend)
 
 
 def _cluster_squares(index: Index, size: int, cluster: Index, score: Array) -> tuple[Array, Index]:

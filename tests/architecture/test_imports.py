@@ -13,7 +13,7 @@ import pytest
 
 SUMS = "orchestration.sums"
 PURE = ("orchestration.comtrade", "orchestration.reconcile", "orchestration.sample", SUMS)
-PURE_MAY_IMPORT = {"polars", "numpy", "scipy"} | set(sys.stdlib_module_names)
+PURE_MAY_IMPORT = {"polars", "numpy", "scipy", "threadpoolctl"} | set(sys.stdlib_module_names)
 NO_IO = ("orchestration.reconcile", "orchestration.sample", SUMS)
 IO_MODULES = {"os", "shutil", "tempfile", "urllib", "http", "socket", "subprocess", "sqlite3"}
 
