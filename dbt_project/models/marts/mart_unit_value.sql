@@ -1,6 +1,6 @@
--- Which of value, weight and unit value differ beyond the reporters' errors, each judged by its own z score. The unit
--- value has a z of its own and not one made of the other two: a shipment that is missing moves value and weight alike,
--- so that their errors go together.
+-- A gap of values, in logarithms, is a gap of weights plus one of unit values: the reading says which of the two is
+-- there. Each must differ beyond the reporters' errors by its own z score, and the values must at least not agree. The
+-- unit value has a z of its own and not one made of the other two, since errors of value and weight go together.
 with flows as (
 
     select
@@ -92,7 +92,6 @@ compared as (
         ln(flows.exporter_net_weight_kg) - ln(flows.importer_net_weight_kg) as net_weight_log_ratio,
         flows.reconciled_fob_usd / flows.reconciled_net_weight_kg as reconciled_unit_value,
         abs(flows.z_score) < thresholds.agreeing as values_agree,
-        abs(flows.z_score) >= thresholds.anomalous as values_differ,
         abs(flows.net_weight_z_score) < thresholds.agreeing as weights_agree,
         abs(flows.net_weight_z_score) >= thresholds.anomalous as weights_differ,
         abs(flows.unit_value_z_score) < thresholds.agreeing as unit_values_agree,
@@ -137,13 +136,13 @@ select
     case
         when compared.values_agree and compared.weights_agree and compared.unit_values_agree
             then 'agreement'
-        when compared.values_differ and compared.weights_agree and compared.unit_values_differ
+        when not compared.values_agree and compared.weights_agree and compared.unit_values_differ
             then 'valuation_anomalous'
-        when compared.values_differ and compared.weights_differ and compared.unit_values_agree
+        when not compared.values_agree and compared.weights_differ and compared.unit_values_agree
             then 'volume_anomalous'
-        when compared.values_differ and compared.weights_differ and compared.unit_values_differ
+        when not compared.values_agree and compared.weights_differ and compared.unit_values_differ
             then 'valuation_and_volume_anomalous'
-        when compared.values_agree and compared.weights_differ and compared.unit_values_differ
+        when compared.values_agree and compared.weights_differ and not compared.unit_values_agree
             then 'weight_anomalous'
         else 'unclear'
     end as reading,
