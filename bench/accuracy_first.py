@@ -79,7 +79,7 @@ def _landed(declared: pl.DataFrame, name: str) -> pl.DataFrame:
 def _reconciled(
     declarations: dict[str, pl.DataFrame], years: pl.DataFrame, tables: reconcile.ReconcileTables
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All flows and the reliability table of both frequencies."""
+    """All flows and the reliability table of both frequencies and all measures."""
     flows, reliability = [], []
     for frequency in sorted({key[0] for key in declarations}):
         paired = {k: _paired(declarations, k, years, tables) for k in declarations if k.startswith(frequency)}
@@ -91,7 +91,7 @@ def _reconciled(
         trained = [{VALUE: reconcile.reliability_training(f), **reconcile.quantity_training(f)} for f in valued]
         models = {m: reconcile.fit_reliability(pl.concat([rows[m] for rows in trained])) for m in reconcile.MEASURES}
         flows += [reconcile.reconcile_quantities(reconcile.estimate(f, models[VALUE]), models) for f in valued]
-        reliability.append(models[VALUE].reliability)
+        reliability.append(reconcile.stack_models(models)["reliability"])
     return pl.concat(flows), pl.concat(reliability)
 
 
@@ -173,7 +173,8 @@ def accuracy_of_weights(judged: Judged) -> pl.DataFrame:
 
 def accuracy_of_reliability(judged: Judged) -> pl.DataFrame:
     """Per frequency and role, mean over windows: rank correlation of sigmas, correlation of biases, their coverage."""
-    both = judged.reliability.join(judged.reporter_error, on=["reporter_code", "role"], suffix="_true")
+    own = judged.reliability.filter(pl.col("measure") == VALUE)
+    both = own.join(judged.reporter_error, on=["reporter_code", "role"], suffix="_true")
     bias = pl.col("bias_log") - pl.col("bias_log_true")
     off = {"sigma": pl.col("sigma_log") - pl.col("sigma_log_true"), "bias": bias - bias.median()}
     covered = [(off[n].abs() < 1.645 * pl.col(f"{n}_se_log")).mean().alias(f"{n}_coverage_90_ratio") for n in off]
