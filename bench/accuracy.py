@@ -19,6 +19,7 @@ import polars as pl
 
 from bench.accuracy_first import COMPARED_COLUMNS, SMALLEST_TRUE_USD, judge_world
 from orchestration import reconcile
+from orchestration.reconcile.quantities import VALUE
 from orchestration.sample import WorldConfig
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -62,7 +63,9 @@ def rank_correlations(reliability: pl.DataFrame, reporter_error: pl.DataFrame) -
 
     Per frequency and role: reporter_count, spearman_all, measured_count, spearman_measured.
     """
-    both = reliability.join(reporter_error, on=["reporter_code", "role"], suffix="_true")
+    both = reliability.filter(pl.col("measure") == VALUE).join(
+        reporter_error, on=["reporter_code", "role"], suffix="_true"
+    )
     last = both.filter(pl.col("window_end_year") == pl.col("window_end_year").max().over("frequency"))
     spearman = pl.corr("sigma_log", "sigma_log_true", method="spearman")
     every = last.group_by("frequency", "role").agg(reporter_count=pl.len(), spearman_all=spearman)

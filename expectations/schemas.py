@@ -56,14 +56,15 @@ PAIRS = _columns(
 SOURCES = _columns(text="declaration_id mirror_flow_id side", flag="is_rolled_up")
 MIRROR_FLOWS = PAIRS | _columns(
     text="cif_source method_name method_version",
-    flag="is_contiguous",
     number="exporter_fob_usd importer_fob_usd cif_rate_ratio cif_rate_se_log gap_fob_usd gap_log_ratio "
     "gap_share_ratio distance_km exporter_previous_month_fob_usd reconciled_fob_usd_mean arrival_shift_log "
     "arrival_sd_log reconciled_fob_usd reconciled_fob_usd_p05 reconciled_fob_usd_p25 reconciled_fob_usd_p75 "
     "reconciled_fob_usd_p95 sd_log exporter_weight_ratio importer_weight_ratio exporter_bias_log "
     "importer_bias_log "
     "chapter_effect_log exporter_sigma_log importer_sigma_log z_score p_value nes_reallocated_fob_usd "
-    "reconciled_net_weight_kg",
+    "reconciled_net_weight_kg reconciled_net_weight_kg_p05 reconciled_net_weight_kg_p25 reconciled_net_weight_kg_p75 "
+    "reconciled_net_weight_kg_p95 net_weight_sd_log net_weight_z_score unit_value_z_score",
+    flag="is_contiguous is_weight_unit_suspect",
 )
 MIRROR_TOTALS = _columns(
     text="frequency period exporter_code exporter_iso3 importer_code importer_iso3 product_code status",
@@ -73,7 +74,7 @@ MIRROR_TOTALS = _columns(
     date="period_start",
 )
 RELIABILITY = _columns(
-    text="frequency reporter_code reporter_iso3 role method_name method_version",
+    text="frequency reporter_code reporter_iso3 measure role method_name method_version",
     integer="window_start_year window_end_year pair_count",
     number="bias_log bias_se_log sigma_log sigma_se_log distance_log",
     flag="is_shrunk",
@@ -119,6 +120,16 @@ MART_COLUMNS_READ = {
         "p_value": "DOUBLE",
         "q_value": "DOUBLE",
     },
+    "mart_unit_value": {
+        "mirror_flow_id": "VARCHAR",
+        "z_score": "DOUBLE",
+        "net_weight_z_score": "DOUBLE",
+        "unit_value_z_score": "DOUBLE",
+        "reading": "VARCHAR",
+        "reconciled_fob_usd": "DOUBLE",
+        "reconciled_net_weight_kg": "DOUBLE",
+        "reconciled_unit_value_fob_usd_per_kg": "DOUBLE",
+    },
 }
 
 KNOWN_ACCOUNT_REASONS = tuple(
@@ -136,6 +147,15 @@ KNOWN_ACCOUNT_REASONS = tuple(
         "missing_value negative_value impossible_amount unknown_column",
     }.items()
     for reason in reasons.split()
+)
+KNOWN_MEASURES = ("value", "net_weight", "unit_value")
+KNOWN_READINGS = (
+    "agreement",
+    "valuation_anomalous",
+    "volume_anomalous",
+    "valuation_and_volume_anomalous",
+    "weight_anomalous",
+    "unclear",
 )
 KNOWN_STATUSES = (
     "two_sided",

@@ -29,6 +29,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "quantity_units": ("quantity_unit_code",),
     "modes_of_supply": ("mos_code",),
     "published_cif_models": ("model", "term"),
+    "unit_value_thresholds": ("threshold_code",),
 }
 _TYPES: dict[str, pl.DataType] = {
     "valid_from": pl.Date(),
@@ -36,6 +37,7 @@ _TYPES: dict[str, pl.DataType] = {
     "latitude_deg": pl.Float64(),
     "longitude_deg": pl.Float64(),
     "coefficient": pl.Float64(),
+    "threshold_z_score": pl.Float64(),
     "product_level": pl.Int64(),
     "year_from": pl.Int64(),
     "year_to": pl.Int64(),
@@ -67,6 +69,7 @@ class Reference:
     quantity_units: pl.DataFrame
     modes_of_supply: pl.DataFrame
     published_cif_models: pl.DataFrame
+    unit_value_thresholds: pl.DataFrame
 
 
 def load_seed(seeds_dir: Path, name: str) -> pl.DataFrame:

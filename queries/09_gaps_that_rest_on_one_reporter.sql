@@ -95,7 +95,7 @@ latest as (
         reporter_code,
         max(window_end_year) as window_end_year
     from marts.mart_reporter_reliability
-    where role = 'exporter'
+    where measure = 'value' and role = 'exporter'
     group by frequency, reporter_code
 ),
 
@@ -113,7 +113,7 @@ reliability as (
             windows.frequency = latest.frequency
             and windows.reporter_code = latest.reporter_code
             and windows.window_end_year = latest.window_end_year
-    where windows.role = 'exporter'
+    where windows.measure = 'value' and windows.role = 'exporter'
 ),
 
 ranked as (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from expectations.model import Check, Suite
 from expectations.rules import Figure, Part, assemble, figures, promised_columns, row_rules
-from expectations.schemas import MART_COLUMNS_READ
+from expectations.schemas import KNOWN_READINGS, MART_COLUMNS_READ
 from expectations.tables import GateTables
 
 # mart_audit_result is built from the results of this very suite, so it cannot be required here.
@@ -31,6 +31,7 @@ REQUIRED_TABLES = (
     "mart_discrepancy",
     "mart_quarantine",
     "mart_reporter_reliability",
+    "mart_unit_value",
 )
 _TYPES_BY_NAME = (
     ("_usd|_kg|_ratio|_log|_p05|_p25|_p75|_p95", "DOUBLE"),
@@ -65,6 +66,7 @@ def marts(tables: GateTables) -> Suite:
                 "mirror_flow_id",
                 by="mirror_flow_id is null",
             ),
+            _unit_values(),
             _drift(tables),
         ],
     )
@@ -230,6 +232,26 @@ def _totals() -> Part:
                 f"select * from ({flows}) where {odd} order by side",
             ),
         ],
+    )
+
+
+def _unit_values() -> Part:
+    apart = (
+        "abs(reconciled_unit_value_fob_usd_per_kg * reconciled_net_weight_kg - reconciled_fob_usd) "
+        "<= 1e-9 * reconciled_fob_usd"
+    )
+    return row_rules(
+        "mart_unit_value",
+        {
+            "unit_value_readings_are_known": f"coalesce(reading, '') not in {KNOWN_READINGS}",
+            "unit_values_are_judged_by_three_scores": "z_score is null or net_weight_z_score is null or "
+            "unit_value_z_score is null",
+            "unit_values_are_value_over_weight": f"not coalesce({apart}, false)",
+        },
+        "mirror_flow_id, reading, z_score, net_weight_z_score, unit_value_z_score, reconciled_fob_usd, "
+        "reconciled_net_weight_kg, reconciled_unit_value_fob_usd_per_kg",
+        "mirror_flow_id",
+        by="mirror_flow_id is null",
     )
 
 

@@ -18,7 +18,7 @@ from expectations.rules import (
     promised_columns,
     row_rules,
 )
-from expectations.schemas import KNOWN_STATUSES, RECONCILED_TABLES
+from expectations.schemas import KNOWN_MEASURES, KNOWN_STATUSES, RECONCILED_TABLES
 from expectations.tables import GateTables
 
 _SHOW = (
@@ -26,13 +26,17 @@ _SHOW = (
     "cif_rate_ratio, cif_source, gap_fob_usd, gap_log_ratio, reconciled_fob_usd, reconciled_fob_usd_p05, "
     "reconciled_fob_usd_p25, reconciled_fob_usd_p75, reconciled_fob_usd_p95, exporter_bias_log, "
     "importer_bias_log, arrival_shift_log, "
-    "exporter_weight_ratio, importer_weight_ratio"
+    "exporter_weight_ratio, importer_weight_ratio, exporter_net_weight_kg, exporter_is_weight_estimated, "
+    "importer_net_weight_kg, importer_is_weight_estimated, reconciled_net_weight_kg, reconciled_net_weight_kg_p05, "
+    "reconciled_net_weight_kg_p95"
 )
 _ORDER = "mirror_flow_id"
 _TWO_POSITIVE_SIDES = "status = 'two_sided' and exporter_fob_usd > 0 and importer_fob_usd > 0"
 _EXPORTER = "(ln(exporter_fob_usd) - coalesce(exporter_bias_log, 0))"
 _IMPORTER = "(ln(importer_fob_usd) - coalesce(importer_bias_log, 0) - coalesce(arrival_shift_log, 0))"
 _CHAPTER = "coalesce(chapter_effect_log, 0)"
+_HAS_WEIGHT = "({0}_net_weight_kg > 0 and not coalesce({0}_is_weight_estimated, true))"
+_REPORTED_WEIGHT = f"({_HAS_WEIGHT.format('exporter')} or {_HAS_WEIGHT.format('importer')})"
 # The chapter effect belongs to the difference of the two sides; either side may carry it.
 _SIDES = f"{_EXPORTER}, {_EXPORTER} - {_CHAPTER}, {_IMPORTER}, {_IMPORTER} + {_CHAPTER}"
 
@@ -112,19 +116,34 @@ def _identity_rules() -> Part:
         ),
         "p_values_are_probabilities": "p_value < 0 or p_value > 1 or isnan(p_value)",
     }
-    return row_rules("mirror_flows", valuation | estimate, _SHOW, _ORDER)
+    quantity = {
+        "net_weights_rest_on_reported_ones": (
+            f"(reconciled_net_weight_kg is not null) is distinct from coalesce({_REPORTED_WEIGHT}, false)"
+        ),
+        "weight_interval_contains_the_weight": (
+            "reconciled_net_weight_kg is not null and not coalesce(reconciled_net_weight_kg_p05 > 0 and "
+            "reconciled_net_weight_kg_p05 <= reconciled_net_weight_kg_p25 * (1 + 1e-9) and "
+            "reconciled_net_weight_kg_p25 <= reconciled_net_weight_kg * (1 + 1e-9) and "
+            "reconciled_net_weight_kg <= reconciled_net_weight_kg_p75 * (1 + 1e-9) and "
+            "reconciled_net_weight_kg_p75 <= reconciled_net_weight_kg_p95 * (1 + 1e-9), false)"
+        ),
+    }
+    return row_rules("mirror_flows", valuation | estimate | quantity, _SHOW, _ORDER)
 
 
 def _reliability_rules() -> Part:
-    show = "frequency, window_start_year, window_end_year, reporter_code, role, bias_log, sigma_log, pair_count"
+    show = (
+        "frequency, window_start_year, window_end_year, reporter_code, measure, role, bias_log, sigma_log, pair_count"
+    )
     rules = {
         "reliability_figures_are_finite_and_positive": (
             "not coalesce(sigma_log > 0 and isfinite(sigma_log) and isfinite(bias_log) and pair_count >= 0, false)"
         ),
         "roles_are_exporter_or_importer": "coalesce(role, '') not in ('exporter', 'importer')",
+        "measures_of_reliability_are_known": f"coalesce(measure, '') not in {KNOWN_MEASURES}",
         "reporter_biases_are_plausible": "abs(bias_log) > 1.5 and pair_count >= 50",
     }
-    return row_rules("reliability", rules, show, "1, 2, 3, 4, 5", by="frequency, window_start_year")
+    return row_rules("reliability", rules, show, "1, 2, 3, 4, 5, 6", by="frequency, window_start_year")
 
 
 def _known_codes(tables: GateTables) -> list[Part]:
@@ -156,7 +175,7 @@ def _keys(tables: GateTables) -> Part:
         "> 1 "
         f"order by {total_key}"
     )
-    reliability_key = "frequency, window_start_year, window_end_year, reporter_code, role"
+    reliability_key = "frequency, window_start_year, window_end_year, reporter_code, measure, role"
     repeated_reliability = (
         f"select {reliability_key}, count(*) as row_count from reliability group by {reliability_key} "
         f"having count(*) > 1 order by {reliability_key}"

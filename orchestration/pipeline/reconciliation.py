@@ -6,7 +6,7 @@ formula (`orchestration.reconcile`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -22,8 +22,7 @@ from orchestration.reference import Reference
 from orchestration.sums import exact_sum
 
 PAIR_TABLES = ("pairs", "sources")
-RELIABILITY_TABLES = ("reliability", "chapter_effects", "pooled", "arrival_lags")
-PARAMETER_TABLES = (*RELIABILITY_TABLES, "cif_model")
+PARAMETER_TABLES = (*reconcile.MODEL_TABLES, "cif_model")
 
 
 def reconcile_tables(reference: Reference) -> reconcile.ReconcileTables:
@@ -129,7 +128,7 @@ def _declarations(inputs: Sequence[Path], key: str) -> pl.DataFrame:
 
 
 def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Reference, code: str) -> dict[str, int]:
-    """Fit the margin model and the reliability over all periods; write valued pairs and the parameter tables.
+    """Fit the margin model and the reliability of every measure over all periods; write valued pairs and parameters.
 
     Returns rows per parameter table.
     """
@@ -142,16 +141,21 @@ def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Refe
     if not stamps.is_current("parameters", fingerprint, [*outputs.values(), *valued.values()]):
         models = _fit_valuation(paths, period_keys, tables)
 
-        def value(key: str) -> pl.DataFrame:
+        def value(key: str) -> dict[str, pl.DataFrame]:
             pairs = pl.read_parquet(paths.table("reconciled", "pairs", key))
             frame = reconcile.apply_valuation(pairs, models[key[0]], tables)
             frame = reconcile.with_previous_month(frame, _exports_of(paths, month_before(key), period_keys))
             write_frame(valued[key], frame)
-            return reconcile.reliability_training(frame)
+            return {reconcile.VALUE: reconcile.reliability_training(frame), **reconcile.quantity_training(frame)}
 
-        reliability = reconcile.fit_reliability(pl.concat(each_period(value, period_keys)))
-        for name in RELIABILITY_TABLES:
-            write_frame(outputs[name], getattr(reliability, name))
+        trained = each_period(value, period_keys)
+
+        def fit(measure: str) -> reconcile.ReliabilityModel:
+            return reconcile.fit_reliability(pl.concat(rows[measure] for rows in trained))
+
+        fitted = dict(zip(reconcile.MEASURES, each_period(fit, reconcile.MEASURES), strict=True))
+        for name, table in reconcile.stack_models(fitted).items():
+            write_frame(outputs[name], table)
         write_frame(outputs["cif_model"], pl.concat([models[f].card for f in sorted(models)]))
         stamps.write("parameters", fingerprint)
     return {name: pl.scan_parquet(path).select(pl.len()).collect().item() for name, path in outputs.items()}
@@ -180,18 +184,17 @@ def reconcile_periods(
 ) -> list[PeriodSummary]:
     """Reconciled flows and mirrored control totals, period by period."""
     folder = paths.reconciled / "parameters"
-    model = reconcile.ReliabilityModel(
-        **{name: pl.read_parquet(folder / f"{name}.parquet") for name in RELIABILITY_TABLES}
-    )
+    tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in reconcile.MODEL_TABLES}
+    models = {measure: reconcile.model_of(tables, measure) for measure in reconcile.MEASURES}
     stamps = Stamps(paths.reconciled / "_stamps" / "flows")
     fitted = combine(*(sha256_of_file(folder / f"{name}.parquet") for name in PARAMETER_TABLES), code)
-    return each_period(lambda key: _reconcile_period(paths, key, model, reference, stamps, fitted), period_keys)
+    return each_period(lambda key: _reconcile_period(paths, key, models, reference, stamps, fitted), period_keys)
 
 
 def _reconcile_period(
     paths: DataPaths,
     key: str,
-    model: reconcile.ReliabilityModel,
+    models: Mapping[str, reconcile.ReliabilityModel],
     reference: Reference,
     stamps: Stamps,
     fitted: str,
@@ -203,7 +206,8 @@ def _reconcile_period(
     current = stamps.is_current(key, fingerprint, [flows, totals])
     if not current:
         valued = pl.read_parquet(source)
-        write_frame(flows, reconcile.estimate(valued, model))
+        estimated = reconcile.estimate(valued, models[reconcile.VALUE])
+        write_frame(flows, reconcile.reconcile_quantities(estimated, models))
         pairable = reference.places.filter(pl.col("mirror_role") == "pair").select("place_code")
         mirrored = reconcile.mirror_totals(
             pl.read_parquet(totals_source),

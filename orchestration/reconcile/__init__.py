@@ -3,8 +3,9 @@
 Belongs here: pure functions on frames of one period plus small parameter tables (orientation, pairing, valuation,
 reliability, value and interval). Does not belong here: reading or writing, the orchestrator, what makes a passage.
 Order of calls: per period `roll_up_year` (years only), `pair`, `mirror_totals`, `valuation_training`; across periods
-`fit_valuation`; per period `apply_valuation`, `with_previous_month` (months only), `reliability_training`; across
-periods `fit_reliability`; per period `estimate`. Every engine that can map a function over partitions can run it.
+`fit_valuation`; per period `apply_valuation`, `with_previous_month` (months only), `reliability_training` and
+`quantity_training`; across periods `fit_reliability`, once per measure; per period `estimate` and
+`reconcile_quantities`. Every engine that can map a function over partitions can run it.
 """
 
 from orchestration.reconcile.arrival_frames import with_previous_month
@@ -14,6 +15,17 @@ from orchestration.reconcile.conservation import account_of_pairs
 from orchestration.reconcile.estimate import METHOD_VERSION, estimate
 from orchestration.reconcile.estimators import ESTIMATORS, Estimator, VarianceComponents
 from orchestration.reconcile.pair import PairResult, pair
+from orchestration.reconcile.quantities import (
+    MEASURES,
+    MODEL_TABLES,
+    NET_WEIGHT,
+    UNIT_VALUE,
+    VALUE,
+    model_of,
+    quantity_training,
+    reconcile_quantities,
+    stack_models,
+)
 from orchestration.reconcile.reliability import ReliabilityModel, fit_reliability, reliability_training
 from orchestration.reconcile.reporting import STATUSES
 from orchestration.reconcile.rollup import roll_up_year
@@ -23,8 +35,13 @@ from orchestration.reconcile.valuation import apply_valuation, cif_sources
 
 __all__ = [
     "ESTIMATORS",
+    "MEASURES",
     "METHOD_VERSION",
+    "MODEL_TABLES",
+    "NET_WEIGHT",
     "STATUSES",
+    "UNIT_VALUE",
+    "VALUE",
     "Estimator",
     "PairResult",
     "ReconcileTables",
@@ -38,9 +55,13 @@ __all__ = [
     "fit_reliability",
     "fit_valuation",
     "mirror_totals",
+    "model_of",
     "pair",
+    "quantity_training",
+    "reconcile_quantities",
     "reliability_training",
     "roll_up_year",
+    "stack_models",
     "valuation_training",
     "with_previous_month",
 ]

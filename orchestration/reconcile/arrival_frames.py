@@ -65,7 +65,7 @@ def arrival_table(fit: VarianceFit, window: dict[str, object]) -> pl.DataFrame:
             "sd_log": np.sqrt(spread),
             "pair_count": np.bincount(arrivals.band, minlength=BANDS),
         }
-    ).with_columns(measure=pl.lit(BY_DISTANCE))
+    ).with_columns(grouping=pl.lit(BY_DISTANCE))
     known = SHARE_EDGES.size + 1
     by_share = pl.DataFrame(
         {
@@ -75,7 +75,7 @@ def arrival_table(fit: VarianceFit, window: dict[str, object]) -> pl.DataFrame:
             "sd_log": np.sqrt(fit.var_t[:known]),
             "pair_count": counts[:known],
         }
-    ).with_columns(measure=pl.lit(BY_SHARE))
+    ).with_columns(grouping=pl.lit(BY_SHARE))
     table = pl.concat([by_distance, by_share], how="diagonal_relaxed")
     return table.with_columns(pl.lit(value).alias(name) for name, value in window.items())
 
@@ -107,8 +107,8 @@ def with_arrival(rows: pl.DataFrame, lags: pl.DataFrame) -> pl.DataFrame:
     if lags.is_empty():
         nothing = {"arrival_shift_log": 0.0, "arrival_sd_log": 0.0, "_share_moved": 0.0}
         return rows.with_columns(pl.lit(value).alias(name) for name, value in nothing.items())
-    by_distance = lags.filter(pl.col("measure") == BY_DISTANCE).sort("group_number")
-    by_share = lags.filter(pl.col("measure") == BY_SHARE).sort("group_number")
+    by_distance = lags.filter(pl.col("grouping") == BY_DISTANCE).sort("group_number")
+    by_share = lags.filter(pl.col("grouping") == BY_SHARE).sort("group_number")
     facts = rows.select(
         ratio=pl.when(pl.col("exporter_fob_usd") > 0).then(
             pl.col("exporter_previous_month_fob_usd") / pl.col("exporter_fob_usd")

@@ -28,7 +28,7 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
     Args: valued pairs (schema VALUED), the reliability model, an estimator (default `VarianceComponents`).
     Returns: schema MIRROR_FLOWS; values FOB in USD with the 50 % and 90 % interval, z and its two-sided normal
     p-value. A flow both sides file as zero is zero with an interval of zero width; a zero beside a positive value
-    rests on the positive one.
+    rests on the positive one. Weight columns are NULL: `reconcile_quantities` fills them.
     """
     require(valued, VALUED, "the valued pairs frame")
     chosen = estimator if estimator is not None else VarianceComponents()
@@ -48,7 +48,6 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
             **quantiles,
             reconciled_fob_usd_mean=centre * (-_expected_variance() / 2).exp(),
             p_value=pl.Series(_two_sided_p(z)).fill_nan(None),
-            reconciled_net_weight_kg=_reconciled_weight(),
             method_name=pl.lit(chosen.name),
             method_version=pl.lit(chosen.version),
         ),
@@ -100,14 +99,3 @@ def inflated_quantile(quantile: float) -> float:
 def _two_sided_p(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     p: npt.NDArray[np.float64] = np.asarray(erfc(np.abs(z) / np.sqrt(2.0)), dtype=np.float64)
     return p
-
-
-def _reconciled_weight() -> pl.Expr:
-    """Geometric mean of two reported weights; the one that is reported; never an estimated one."""
-    x = pl.when(~pl.col("exporter_is_weight_estimated") & (pl.col("exporter_net_weight_kg") > 0)).then(
-        pl.col("exporter_net_weight_kg")
-    )
-    m = pl.when(~pl.col("importer_is_weight_estimated") & (pl.col("importer_net_weight_kg") > 0)).then(
-        pl.col("importer_net_weight_kg")
-    )
-    return pl.coalesce((x * m).sqrt(), x, m)

@@ -97,7 +97,7 @@ def fit_reliability(training: pl.DataFrame) -> ReliabilityModel:
         reliability=_stack([t[0] for t in tables], RELIABILITY, (*keys, "role", "reporter_code")),
         chapter_effects=_stack([t[1] for t in tables], CHAPTER_EFFECTS, (*keys, "chapter_code")),
         pooled=_stack([t[2] for t in tables], POOLED, (*keys, "role")),
-        arrival_lags=_stack([t[3] for t in tables], ARRIVAL_LAGS, (*keys, "measure", "group_number")),
+        arrival_lags=_stack([t[3] for t in tables], ARRIVAL_LAGS, (*keys, "grouping", "group_number")),
     )
 
 

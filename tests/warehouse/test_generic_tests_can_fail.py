@@ -43,6 +43,8 @@ BREAKING = {
     "mart_discrepancy_q_is_not_below_p": "q_value = p_value / 2",
     "mart_discrepancy_z_and_p_agree": "z_score = 5",
     "mart_quarantine_rows_stand_for_declarations": "declaration_count = 0",
+    "mart_unit_value_gaps_are_exporter_minus_importer": "unit_value_log_ratio = unit_value_log_ratio + 0.1",
+    "mart_unit_value_medians_rest_on_both_sides": "world_unit_value_count = 1",
     "mart_reporter_reliability_windows_span_three_years_at_most": "window_start_year = window_end_year - 3",
 }
 

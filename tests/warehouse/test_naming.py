@@ -37,7 +37,7 @@ NUMBERS_WITHOUT_UNIT = {
 }
 TEXT_VALUES = {"quarantine_value"}
 _UNIT = re.compile(r"(_usd|_kg|_ratio|_log|_deg|_score|^p_value|^q_value)(_p05|_p25|_p75|_p95)?$")
-_VALUED = re.compile(r"(^|_)(fob|cif)_(value_)?usd(_p05|_p25|_p75|_p95)?$")
+_VALUED = re.compile(r"(^|_)(fob|cif)_(value_)?usd(_per_kg)?(_p05|_p25|_p75|_p95)?$")
 
 
 def broken_names(manifest: dict[str, Any]) -> list[str]:

@@ -73,6 +73,14 @@ select
     q_values.q_value,
     flows.nes_reallocated_fob_usd,
     flows.reconciled_net_weight_kg,
+    flows.reconciled_net_weight_kg_p05,
+    flows.reconciled_net_weight_kg_p25,
+    flows.reconciled_net_weight_kg_p75,
+    flows.reconciled_net_weight_kg_p95,
+    flows.net_weight_sd_log,
+    flows.net_weight_z_score,
+    flows.unit_value_z_score,
+    flows.is_weight_unit_suspect,
     flows.method_name,
     {{ run_columns() }}
 from {{ ref('stg_reconciled__mirror_flows') }} as flows

@@ -4,6 +4,7 @@ select
     frequency,
     reporter_code,
     reporter_iso3,
+    measure,
     role,
     bias_log,
     bias_se_log,

@@ -80,6 +80,14 @@ renamed as (
         p_value,
         nes_reallocated_fob_usd,
         reconciled_net_weight_kg,
+        reconciled_net_weight_kg_p05,
+        reconciled_net_weight_kg_p25,
+        reconciled_net_weight_kg_p75,
+        reconciled_net_weight_kg_p95,
+        net_weight_sd_log,
+        net_weight_z_score,
+        unit_value_z_score,
+        is_weight_unit_suspect,
         method_name,
         method_version
     from source

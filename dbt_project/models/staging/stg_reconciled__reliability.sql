@@ -12,6 +12,7 @@ renamed as (
         frequency,
         reporter_code,
         reporter_iso3,
+        measure,
         role,
         bias_log,
         bias_se_log,

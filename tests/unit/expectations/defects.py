@@ -191,6 +191,12 @@ RECONCILED: dict[str, Defect] = {
     ),
     "weights_of_two_sided_flows_sum_to_one": put("mirror_flows", "exporter_weight_ratio", 0.6),
     "p_values_are_probabilities": put("mirror_flows", "p_value", 1.5),
+    "net_weights_rest_on_reported_ones": each(
+        put("mirror_flows", "exporter_is_weight_estimated", True),
+        put("mirror_flows", "importer_is_weight_estimated", True),
+    ),
+    "weight_interval_contains_the_weight": put("mirror_flows", "reconciled_net_weight_kg_p75", 1.0),
+    "measures_of_reliability_are_known": put("reliability", "measure", "length"),
     "reliability_figures_are_finite_and_positive": put("reliability", "sigma_log", 0.0),
     "roles_are_exporter_or_importer": put("reliability", "role", "X"),
     "reporter_biases_are_plausible": put("reliability", "bias_log", 6.9),
@@ -231,6 +237,11 @@ MARTS: dict[str, Defect] = {
     ),
     "q_values_are_probabilities": in_staging("update marts.mart_discrepancy set q_value = null"),
     "q_values_are_not_below_p_values": in_staging("update marts.mart_discrepancy set q_value = p_value / 2"),
+    "unit_value_readings_are_known": in_staging("update marts.mart_unit_value set reading = 'guilty'"),
+    "unit_values_are_judged_by_three_scores": in_staging("update marts.mart_unit_value set unit_value_z_score = null"),
+    "unit_values_are_value_over_weight": in_staging(
+        "update marts.mart_unit_value set reconciled_net_weight_kg = reconciled_net_weight_kg * 1000"
+    ),
     "release_to_release_drift_is_small": each(
         put("mirror_flows", "reconciled_fob_usd", pl.col("reconciled_fob_usd") * 1.5, pl.lit(True))
     ),

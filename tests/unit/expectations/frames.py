@@ -18,6 +18,7 @@ from expectations.schemas import (
     CONTRACTED_TABLES,
     COVERAGE,
     DECLARATIONS,
+    KNOWN_MEASURES,
     MIRROR_FLOWS,
     MIRROR_TOTALS,
     PAIRS,
@@ -68,8 +69,10 @@ PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
         "window_start_year",
         "window_end_year",
         "reporter_code",
+        "measure",
         "role",
     ),
+    "mart_unit_value": ("mirror_flow_id",),
 }
 
 
@@ -326,6 +329,14 @@ def _reconciled(pair: dict[str, Any]) -> dict[str, Any]:
         "p_value": 0.9,
         "hs_ambiguity_ratio": 0.0,
         "reconciled_net_weight_kg": 10.0,
+        "reconciled_net_weight_kg_p05": 8.0,
+        "reconciled_net_weight_kg_p25": 9.0,
+        "reconciled_net_weight_kg_p75": 11.0,
+        "reconciled_net_weight_kg_p95": 12.0,
+        "net_weight_sd_log": 0.12,
+        "net_weight_z_score": 0.0,
+        "unit_value_z_score": 0.1,
+        "is_weight_unit_suspect": False,
         "method_name": "precision_weighted",
         "method_version": METHOD_VERSION,
     }
@@ -360,6 +371,7 @@ def _reliability() -> pl.DataFrame:
             "frequency": frequency,
             "reporter_code": code,
             "reporter_iso3": iso3,
+            "measure": measure,
             "role": role,
             "bias_log": 0.0,
             "bias_se_log": 0.1,
@@ -373,6 +385,7 @@ def _reliability() -> pl.DataFrame:
         }
         for frequency in ("A", "M")
         for code, iso3 in PLACES.items()
+        for measure in KNOWN_MEASURES
         for role in ("exporter", "importer")
     ]
     return frame(RELIABILITY, rows)

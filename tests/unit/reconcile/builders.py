@@ -138,6 +138,7 @@ class Reconciled:
     valued: pl.DataFrame
     valuation: reconcile.ValuationModel
     reliability: reconcile.ReliabilityModel
+    quantities: dict[str, reconcile.ReliabilityModel]
     flows: pl.DataFrame
 
 
@@ -152,11 +153,15 @@ def reconciled(declarations: pl.DataFrame, completeness: pl.DataFrame, tables: r
     valuation = reconcile.fit_valuation(training, shares.sort("cif_source"), frequency, tables)
     valued = [reconcile.apply_valuation(result.pairs, valuation, tables) for result in paired]
     reliability = reconcile.fit_reliability(pl.concat(reconcile.reliability_training(v) for v in valued))
+    trained = [reconcile.quantity_training(v) for v in valued]
+    measures = (reconcile.NET_WEIGHT, reconcile.UNIT_VALUE)
+    quantities = {m: reconcile.fit_reliability(pl.concat(rows[m] for rows in trained)) for m in measures}
     return Reconciled(
         pairs=pl.concat(result.pairs for result in paired),
         sources=pl.concat(result.sources for result in paired),
         valued=pl.concat(valued),
         valuation=valuation,
         reliability=reliability,
-        flows=pl.concat(reconcile.estimate(v, reliability) for v in valued),
+        quantities=quantities,
+        flows=pl.concat(reconcile.reconcile_quantities(reconcile.estimate(v, reliability), quantities) for v in valued),
     )

@@ -49,7 +49,7 @@ def _training(lag: float, sigma_x: float = 0.1, known: bool = True, seed: int = 
 
 def _lags(model: reconcile.ReliabilityModel, distance_km: float) -> float:
     row = model.arrival_lags.filter(
-        (pl.col("measure") == BY_DISTANCE)
+        (pl.col("grouping") == BY_DISTANCE)
         & (pl.col("lower_bound") <= distance_km)
         & (pl.col("upper_bound") > distance_km)
     )
@@ -78,7 +78,7 @@ def test_importers_do_not_look_unreliable_when_goods_are_late() -> None:
 
 def test_distance_carries_the_variance_when_last_month_is_not_known() -> None:
     lags = reconcile.fit_reliability(_training(0.5, known=False)).arrival_lags
-    far = lags.filter((pl.col("measure") == BY_DISTANCE) & (pl.col("lower_bound") == 11_000.0)).row(0, named=True)
+    far = lags.filter((pl.col("grouping") == BY_DISTANCE) & (pl.col("lower_bound") == 11_000.0)).row(0, named=True)
     assert far["sd_log"] > 0.1
     assert (far["lag_share_ratio"], far["shift_log"]) == (0.0, 0.0)
 
@@ -140,5 +140,5 @@ def test_the_moved_report_meets_the_other_when_all_of_the_gap_is_timing() -> Non
 def test_the_table_of_lags_has_its_schema_and_both_measures() -> None:
     lags = reconcile.fit_reliability(_training(0.2)).arrival_lags
     assert dict(lags.schema) == dict(ARRIVAL_LAGS)
-    assert set(lags["measure"]) == {BY_DISTANCE, BY_SHARE}
-    assert lags.filter(pl.col("measure") == BY_SHARE)["pair_count"].sum() == ROWS
+    assert set(lags["grouping"]) == {BY_DISTANCE, BY_SHARE}
+    assert lags.filter(pl.col("grouping") == BY_SHARE)["pair_count"].sum() == ROWS

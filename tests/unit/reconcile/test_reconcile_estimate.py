@@ -58,8 +58,6 @@ def _valued(x: float | None, m: float | None, **changes: Any) -> pl.DataFrame:
         "frequency": "A", "exporter_code": GERMANY, "importer_code": POLAND, "product_code": "440710",
         "chapter_code": "44", "exporter_value_usd": x, "importer_value_usd": m, "exporter_fob_usd": x,
         "importer_fob_usd": m, "cif_rate_se_log": None if m is None else 0.0,
-        "exporter_is_weight_estimated": None if x is None else False,
-        "importer_is_weight_estimated": None if m is None else False,
     }  # fmt: skip
     row = dict.fromkeys(VALUED) | plain | changes
     return pl.DataFrame([row], schema=dict(VALUED)).with_columns(period_start=pl.date(2019, 1, 1))
@@ -179,30 +177,12 @@ def test_months_do_not_borrow_from_years_when_only_years_were_fitted() -> None:
     assert _flow(100.0, None, _model(), frequency="M")["exporter_sigma_log"] == 0.5
 
 
-@pytest.mark.parametrize(
-    ("x", "m", "x_estimated", "m_estimated", "expected"),
-    [
-        (4.0, 9.0, False, False, 6.0),
-        (4.0, None, False, False, 4.0),
-        (4.0, 9.0, True, False, 9.0),
-        (4.0, 9.0, True, True, None),
-        (0.0, 9.0, False, False, 9.0),
-        (None, None, False, False, None),
-    ],
-)
-def test_the_weight_is_the_mean_of_reported_ones_when_any(
-    x: float | None, m: float | None, x_estimated: bool, m_estimated: bool, expected: float | None
-) -> None:
-    weights = {"exporter_net_weight_kg": x, "importer_net_weight_kg": m,
-               "exporter_is_weight_estimated": x_estimated, "importer_is_weight_estimated": m_estimated}  # fmt: skip
-    assert _flow(1.0, 1.0, _model(), **weights)["reconciled_net_weight_kg"] == expected
-
-
 def test_method_and_schema_stand_in_every_row_when_estimated() -> None:
     flows = reconcile.estimate(_valued(100.0, 110.0), _model())
     assert dict(flows.schema) == dict(MIRROR_FLOWS)
     assert flows.select("method_name", "method_version").rows() == [("variance_components", "2")]
     assert flows["nes_reallocated_fob_usd"].to_list() == [None]
+    assert flows["reconciled_net_weight_kg"].to_list() == [None]  # quantities fill it
 
 
 class _ExporterAlone:

@@ -11,7 +11,14 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from bench.accuracy_first import Judged, accuracy_of_flows, accuracy_of_margins, accuracy_of_reliability, judge_world
+from bench.accuracy_first import (
+    Judged,
+    accuracy_of_flows,
+    accuracy_of_margins,
+    accuracy_of_reliability,
+    accuracy_of_weights,
+    judge_world,
+)
 from orchestration.sample import WorldConfig
 
 
@@ -47,6 +54,23 @@ def test_intervals_are_honest_when_only_one_side_could_report(judged: Judged, si
     row = accuracy_of_flows(judged).filter(own).row(0, named=True)
     assert 0.82 < row["coverage_90_ratio"] < 0.97
     assert 0.42 < row["coverage_50_ratio"] < 0.65
+
+
+def test_the_weight_is_near_the_truth_and_its_interval_honest_when_both_sides_report_it(judged: Judged) -> None:
+    row = accuracy_of_weights(judged).filter(pl.col("weights") == "both").row(0, named=True)
+    assert row["flow_count"] > 10_000
+    assert row["median_error_log"] < 0.06
+    assert row["median_error_log"] < 0.75 * row["geometric_error_log"]
+    assert abs(row["total_bias_ratio"]) < 0.03
+    assert 0.85 < row["coverage_90"] < 0.95
+    assert 0.45 < row["coverage_50"] < 0.62
+
+
+@pytest.mark.parametrize("side", ["exporter", "importer"])
+def test_the_interval_of_a_weight_is_honest_when_only_one_side_reports_it(judged: Judged, side: str) -> None:
+    row = accuracy_of_weights(judged).filter(pl.col("weights") == side).row(0, named=True)
+    assert 0.82 < row["coverage_90"] < 0.97
+    assert 0.42 < row["coverage_50"] < 0.65
 
 
 def test_one_sided_intervals_are_wider_than_two_sided_ones_when_both_occur(judged: Judged) -> None:

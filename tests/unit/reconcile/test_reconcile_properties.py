@@ -71,6 +71,7 @@ def worlds(draw: st.DrawFn, free_on_board: bool = False) -> list[dict[str, Any]]
             declared(
                 declaration_id=f"w{number:03d}", period=period, reporter_code=reporter, flow_code=flow,
                 partner_code=partner, product_code=product, value_usd=value, net_weight_kg=weight,
+                is_net_weight_estimated=draw(st.booleans()),
                 hs_revision=draw(st.sampled_from(("H4", "H5"))), **changes,
             )
         )  # fmt: skip
@@ -82,9 +83,9 @@ def _run(rows: list[dict[str, Any]]) -> Reconciled:
 
 
 def _bytes(result: Reconciled) -> bytes:
-    model, buffer = result.reliability, io.BytesIO()
-    for table in (result.pairs, result.sources, result.valued, result.valuation.card, result.flows,
-                  model.reliability, model.chapter_effects, model.pooled):  # fmt: skip
+    buffer = io.BytesIO()
+    models = reconcile.stack_models({reconcile.VALUE: result.reliability, **result.quantities})
+    for table in (result.pairs, result.sources, result.valued, result.valuation.card, result.flows, *models.values()):
         table.write_parquet(buffer)
     return buffer.getvalue()
 

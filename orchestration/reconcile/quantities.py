@@ -1,0 +1,134 @@
+"""Quantities by the machinery of values: reported kilograms, and what a kilogram is worth, with their own errors.
+
+Belongs here: which weights count as reported, pairs of weights and of unit values in the shape the machinery takes,
+one model per measure, the weight columns of a flow. Does not belong here: fitting (`reliability`), estimating
+(`estimate`), world medians and readings (dbt).
+
+A weight or a unit value takes the place of the value in the pair, in the columns of both sides, and nothing else
+changes: windows, roles, leave-out rule, robust weights and widening are those of values. No margin stands between two
+weights. A weight that the source estimated from value says nothing that the value has not said: it is never used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import polars as pl
+
+from orchestration.reconcile.estimate import QUANTILES, estimate
+from orchestration.reconcile.estimators import Estimator
+from orchestration.reconcile.reliability import ReliabilityModel, reliability_training
+from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, VALUED, conform, require
+
+VALUE, NET_WEIGHT, UNIT_VALUE = "value", "net_weight", "unit_value"
+MEASURES = (VALUE, NET_WEIGHT, UNIT_VALUE)
+MODEL_TABLES = ("reliability", "chapter_effects", "pooled", "arrival_lags")
+# Tonnes filed as kilograms, or the reverse: the weights lie a factor of 500 to 2,000 apart, the values within two.
+UNIT_SLIP_LOG = math.log(1000.0)
+UNIT_SLIP_TOLERANCE_LOG = math.log(2.0)
+
+
+def quantity_training(valued: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Training rows (schema RELIABILITY_TRAINING) of net weights and of unit values of one period.
+
+    Args: valued pairs (schema VALUED). Both sides must report a positive weight; the rules of `reliability_training`
+    leave out the rest. Source: reconciliation steps S6 and S10.
+    """
+    return {measure: reliability_training(measured_pairs(valued, measure)) for measure in (NET_WEIGHT, UNIT_VALUE)}
+
+
+def measured_pairs(valued: pl.DataFrame, measure: str) -> pl.DataFrame:
+    """Valued pairs with the measure in the place of the value, in the shape the machinery takes (schema VALUED).
+
+    `exporter_fob_usd`, `importer_fob_usd` and the gaps then hold reported kilograms (`net_weight`) or FOB USD per
+    kilogram (`unit_value`); NULL where the side reports no positive weight. A margin's error stays with unit values.
+    """
+    require(valued, VALUED, "the valued pairs frame")
+    x, m = (_measure(side, measure) for side in ("exporter", "importer"))
+    margin_error = pl.col("cif_rate_se_log") if measure != NET_WEIGHT else pl.lit(0.0)
+    return valued.select(*VALUED).with_columns(
+        exporter_fob_usd=x,
+        importer_fob_usd=m,
+        gap_fob_usd=x - m,
+        gap_log_ratio=x.log() - m.log(),
+        gap_share_ratio=(x - m) / (x + m),
+        cif_rate_se_log=margin_error,
+        exporter_previous_month_fob_usd=_previous_month(measure),
+    )
+
+
+def reconcile_quantities(
+    flows: pl.DataFrame, models: Mapping[str, ReliabilityModel], estimator: Estimator | None = None
+) -> pl.DataFrame:
+    """Fill the weight columns of the reconciled flows of one period.
+
+    Args: flows (schema MIRROR_FLOWS), a model for each of `net_weight` and `unit_value`, the estimator of the values.
+    Returns: the same flows; `reconciled_net_weight_kg` with its 50 % and 90 % interval, its spread and z, the z of the
+    unit values, and whether the two weights look like a slip of units. NULL where no side reports a weight, and z and
+    slip also where only one does. A weight of zero means missing. Source: reconciliation steps S7 and S10.
+    """
+    require(flows, MIRROR_FLOWS, "the reconciled flows frame")
+    weights = _estimated(flows, NET_WEIGHT, models, estimator).select(
+        *PAIR_KEY,
+        pl.col("reconciled_fob_usd").alias("reconciled_net_weight_kg"),
+        *(pl.col(f"reconciled_fob_usd_{name}").alias(f"reconciled_net_weight_kg_{name}") for name in QUANTILES),
+        pl.col("sd_log").alias("net_weight_sd_log"),
+        pl.col("z_score").alias("net_weight_z_score"),
+    )
+    unit_values = _estimated(flows, UNIT_VALUE, models, estimator).select(
+        *PAIR_KEY, pl.col("z_score").alias("unit_value_z_score")
+    )
+    filled = [name for frame in (weights, unit_values) for name in frame.columns if name not in PAIR_KEY]
+    rows = flows.drop(filled).join(weights, on=PAIR_KEY, how="left").join(unit_values, on=PAIR_KEY, how="left")
+    return conform(rows.with_columns(is_weight_unit_suspect=_unit_slip()), MIRROR_FLOWS, PAIR_KEY)
+
+
+def stack_models(models: Mapping[str, ReliabilityModel]) -> dict[str, pl.DataFrame]:
+    """The tables of several models, one under the other; column `measure` says whose rows they are."""
+    return {
+        name: pl.concat(getattr(models[m], name).with_columns(measure=pl.lit(m)) for m in MEASURES)
+        for name in MODEL_TABLES
+    }
+
+
+def model_of(tables: Mapping[str, pl.DataFrame], measure: str) -> ReliabilityModel:
+    """The model of one measure out of stacked tables."""
+    own = {name: tables[name].filter(pl.col("measure") == measure).drop("measure") for name in MODEL_TABLES}
+    return ReliabilityModel(**own)
+
+
+def _estimated(
+    flows: pl.DataFrame, measure: str, models: Mapping[str, ReliabilityModel], estimator: Estimator | None
+) -> pl.DataFrame:
+    """Flows estimated as if the measure were the value: those where a side has it."""
+    pairs = measured_pairs(flows, measure)
+    there = pl.col("exporter_fob_usd").is_not_null() | pl.col("importer_fob_usd").is_not_null()
+    return estimate(pairs.filter(there), models[measure], estimator)
+
+
+def _measure(side: str, measure: str) -> pl.Expr:
+    kg, usd = _reported_kg(side), pl.col(f"{side}_fob_usd")
+    return {VALUE: usd, NET_WEIGHT: kg, UNIT_VALUE: pl.when(usd > 0).then(usd / kg)}[measure]
+
+
+def _previous_month(measure: str) -> pl.Expr:
+    """The exporter's month before in the measure's own unit: weights are late as values are, unit values are not."""
+    usd = pl.col("exporter_fob_usd")
+    if measure == UNIT_VALUE:
+        return pl.lit(None, dtype=pl.Float64)
+    ratio = pl.when(usd > 0).then(pl.col("exporter_previous_month_fob_usd") / usd)
+    return ratio * _measure("exporter", measure)
+
+
+def _reported_kg(side: str) -> pl.Expr:
+    """The side's weight where it is reported: positive, and not estimated by the source."""
+    kg = pl.col(f"{side}_net_weight_kg")
+    return pl.when((kg > 0) & ~pl.col(f"{side}_is_weight_estimated")).then(kg)
+
+
+def _unit_slip() -> pl.Expr:
+    """Whether two reported weights lie a slip of units apart while the values agree; NULL where one cannot say."""
+    weights = (_reported_kg("exporter").log() - _reported_kg("importer").log()).abs()
+    is_factor = (weights - UNIT_SLIP_LOG).abs() <= UNIT_SLIP_TOLERANCE_LOG
+    return is_factor & (pl.col("gap_log_ratio").abs() <= UNIT_SLIP_TOLERANCE_LOG)
