@@ -7,8 +7,10 @@ Sums over rows go through `einsum`, one thread: a matrix product splits them by 
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +23,27 @@ Mask = npt.NDArray[np.bool_]
 NO_LEVEL = -1
 
 
-def in_one_thread() -> AbstractContextManager[object]:
-    """Small solves in one thread: the same on any number of cores, and no threads that wait for each other."""
-    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
-    return limits
+_entrants, _limits, _lock = 0, ExitStack(), Lock()
+
+
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """Small solves in one thread: the same on any number of cores, and no threads that wait for each other.
+
+    The limit holds for the process. Several fits may be in here at once: the first sets it, the last lifts it.
+    """
+    global _entrants
+    with _lock:
+        if _entrants == 0:
+            _limits.enter_context(threadpool_limits(limits=1, user_api="blas"))
+        _entrants += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _entrants -= 1
+            if _entrants == 0:
+                _limits.close()
 
 
 @dataclass(frozen=True)
