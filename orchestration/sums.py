@@ -36,6 +36,14 @@ def exact_sum(amount: str | pl.Expr) -> pl.Expr:
     return column.cast(_EXACT).sum().cast(pl.Float64)
 
 
+def exact_value(amount: str) -> pl.Expr:
+    """The column as `exact_sum` counts a single row: to a millionth of its unit; NULL stays NULL.
+
+    Raises polars.exceptions.InvalidOperationError for NaN and infinity.
+    """
+    return pl.col(amount).cast(_EXACT).cast(pl.Float64)
+
+
 def count_where(condition: pl.Expr) -> pl.Expr:
     """Number of rows for which a condition holds."""
     return condition.cast(pl.Int64).sum()

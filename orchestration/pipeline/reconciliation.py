@@ -121,10 +121,13 @@ def _declarations(inputs: Sequence[Path], key: str) -> pl.DataFrame:
     frequency, period = key.split("-", 1)
     if frequency == "M":
         return own
+    if not inputs[1:]:
+        return reconcile.roll_up_year(own, own.clear(), int(period))
     # Of the months only what can stand in a year: the rest would be read for nothing.
-    wanted = pl.col("account").is_in(["pair", "total", "special"])
-    months = [pl.scan_parquet(path).select(columns).filter(wanted).collect() for path in inputs[1:]]
-    return reconcile.roll_up_year(own, pl.concat(months) if months else own.clear(), int(period))
+    wanted = reconcile.can_roll_up(own) & pl.col("account").is_in(["pair", "total", "special"])
+    months = [pl.scan_parquet(path).filter(wanted).select(columns).collect() for path in inputs[1:]]
+    filed = [reconcile.months_filed(pl.scan_parquet(path)).collect() for path in inputs[1:]]
+    return reconcile.roll_up_year(own, pl.concat(months), int(period), pl.concat(filed))
 
 
 def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Reference, code: str) -> dict[str, int]:

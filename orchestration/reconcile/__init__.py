@@ -28,7 +28,7 @@ from orchestration.reconcile.quantities import (
 )
 from orchestration.reconcile.reliability import ReliabilityModel, fit_reliability, reliability_training
 from orchestration.reconcile.reporting import STATUSES
-from orchestration.reconcile.rollup import roll_up_year
+from orchestration.reconcile.rollup import can_roll_up, months_filed, roll_up_year
 from orchestration.reconcile.tables import ReconcileTables
 from orchestration.reconcile.totals import mirror_totals
 from orchestration.reconcile.valuation import apply_valuation, cif_sources
@@ -50,12 +50,14 @@ __all__ = [
     "VarianceComponents",
     "account_of_pairs",
     "apply_valuation",
+    "can_roll_up",
     "cif_sources",
     "estimate",
     "fit_reliability",
     "fit_valuation",
     "mirror_totals",
     "model_of",
+    "months_filed",
     "pair",
     "quantity_training",
     "reconcile_quantities",

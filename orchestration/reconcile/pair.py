@@ -24,7 +24,7 @@ from orchestration.reconcile.schema import (
     require,
 )
 from orchestration.reconcile.tables import ReconcileTables
-from orchestration.sums import exact_sum
+from orchestration.sums import exact_sum, exact_value
 
 PAIRED_FLOWS = ("X", "M")
 
@@ -56,7 +56,7 @@ def pair(declarations: pl.DataFrame, completeness: pl.DataFrame, tables: Reconci
     rows = _meeting_level(_orient(rows))
     facts = _join_sides(_sum_sides(rows))
     chapters = months_only_chapters(declarations)
-    facts = facts.join(chapters, on="chapter_code", how="left")
+    facts = facts.join(chapters, on="chapter_code", how="left").with_columns(pl.col("is_months_only").fill_null(False))
     facts = with_status(facts, speakers(declarations, completeness, chapters), "is_months_only")
     facts = with_reexports(facts, declarations)
     facts = with_editions(facts)
@@ -146,12 +146,40 @@ def _single(column: str, several: str | None) -> pl.Expr:
 
 
 def _sum_sides(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per side and pair."""
-    # Sorted first: a floating sum depends on the order of its terms, and row order must not matter.
-    ordered = rows.sort("side", *PAIR_KEY, "declaration_id")
-    return ordered.group_by("side", *PAIR_KEY, maintain_order=True).agg(
-        pl.col("mirror_flow_id", "frequency", "period", "period_start", "product_level").first(),
-        pl.col("exporter_iso3", "importer_iso3").first(),
+    """One row per side and pair. Most are one row already: only the others are added up."""
+    key = ["side", *PAIR_KEY]
+    alone = ~pl.struct(key).is_duplicated()
+    rows = rows.with_columns(_alone=alone)
+    one = rows.filter("_alone").select(
+        *key,
+        *_FIRST,
+        # Taken through the same exact decimals, so that a single row and a sum of one row are the same number.
+        *(exact_value(name) for name in ("value_usd", "quantity", "net_weight_kg", "cif_value_usd", "fob_value_usd")),
+        pl.col("valuation_filed").alias("valuation"),
+        "hs_revision",
+        pl.lit(False).alias("is_edition_mixed"),
+        "quantity_unit_code",
+        pl.col("is_net_weight_estimated").fill_null(False).alias("is_weight_estimated"),
+        pl.lit(1, dtype=pl.Int64).alias("declaration_count"),
+        "declaration_id",
+        "is_rolled_up",
+        pl.col("is_confidential").fill_null(False),
+    )
+    several = rows.filter(~pl.col("_alone"))
+    if several.is_empty():
+        return one
+    return pl.concat([one, _added(several, key).select(one.columns)])
+
+
+_FIRST = ("mirror_flow_id", "frequency", "period", "period_start", "product_level", "exporter_iso3", "importer_iso3")
+
+
+def _added(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """Sums of several rows of one side of a pair."""
+    # Sorted first: which of several rows comes first must not depend on their order.
+    ordered = rows.sort(*key, "declaration_id")
+    return ordered.group_by(key, maintain_order=True).agg(
+        pl.col(_FIRST).first(),
         exact_sum("value_usd"),
         _single("valuation_filed", "mixed").alias("valuation"),
         pl.col("hs_revision").min(),
@@ -163,7 +191,7 @@ def _sum_sides(rows: pl.DataFrame) -> pl.DataFrame:
         _only_when_complete("net_weight_kg").alias("net_weight_kg"),
         pl.col("is_net_weight_estimated").fill_null(False).any().alias("is_weight_estimated"),
         pl.len().cast(pl.Int64).alias("declaration_count"),
-        pl.when(pl.len() == 1).then(pl.col("declaration_id").first()).alias("declaration_id"),
+        pl.lit(None, dtype=pl.String).alias("declaration_id"),
         _only_when_complete("cif_value_usd").alias("cif_value_usd"),
         _only_when_complete("fob_value_usd").alias("fob_value_usd"),
         pl.col("is_rolled_up").any(),

@@ -6,6 +6,8 @@ here: which data sets are complete (the source contract says so), pairing itself
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import polars as pl
 
 TWO_SIDED = "two_sided"
@@ -16,6 +18,7 @@ STATUSES = (
     "importer_only_partner_nonreporting",
     "importer_only_partner_silent",
 )
+Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 _FILED_ACCOUNTS = ("pair", "total", "special")
 _NOT_FILED_REASONS = ("superseded_vintage", "non_hs_classification")
 
@@ -29,7 +32,7 @@ def flow_side() -> pl.Expr:
     )
 
 
-def filed_rows(declarations: pl.DataFrame) -> pl.DataFrame:
+def filed_rows(declarations: Rows) -> Rows:
     """Declarations that stand as filed: not quarantined, not superseded, of the Harmonized System."""
     return declarations.filter(
         pl.col("account").is_in(_FILED_ACCOUNTS) & ~pl.col("account_reason").is_in(_NOT_FILED_REASONS).fill_null(False)
@@ -37,7 +40,13 @@ def filed_rows(declarations: pl.DataFrame) -> pl.DataFrame:
 
 
 def months_only_chapters(declarations: pl.DataFrame) -> pl.DataFrame:
-    """Chapters in which every row of the period was rolled up from months: (chapter_code, is_months_only)."""
+    """Chapters in which every row of the period was rolled up from months: (chapter_code, is_months_only).
+
+    Empty where nothing was rolled up; a chapter that is absent does not rest on months.
+    """
+    if not declarations["is_rolled_up"].any():
+        # Nothing was rolled up: no chapter rests on months, and none need be looked at.
+        return pl.DataFrame(schema={"chapter_code": pl.String, "is_months_only": pl.Boolean})
     rows = filed_rows(declarations).filter(pl.col("product_level") >= 2)
     return (
         rows.group_by(_chapter().alias("chapter_code"))

@@ -14,10 +14,27 @@ from orchestration.reconcile.schema import DECLARATIONS, FrameError, require
 MONTHS_IN_A_YEAR = 12
 
 
-def roll_up_year(annual: pl.DataFrame, months: pl.DataFrame, year: int) -> pl.DataFrame:
+def months_filed(months: pl.LazyFrame) -> pl.LazyFrame:
+    """Which months each reporter filed on each side: (reporter_code, side, period), one row each."""
+    return filed_rows(months).select("reporter_code", "period", side=flow_side()).unique()
+
+
+def can_roll_up(annual: pl.DataFrame) -> pl.Expr:
+    """Rows of months that may stand in the year: their reporter, or their chapter, has no annual set."""
+    filed = filed_rows(annual)
+    chapters = filed.filter(pl.col("product_level") >= 2)["product_code"].str.slice(0, 2).unique().sort()
+    reporters = filed["reporter_code"].unique().sort()
+    chapter = pl.col("product_code").str.slice(0, 2)
+    return ~(pl.col("reporter_code").is_in(reporters.implode()) & chapter.is_in(chapters.implode()))
+
+
+def roll_up_year(
+    annual: pl.DataFrame, months: pl.DataFrame, year: int, filed_months: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """The declarations of one year: annual rows, and months where the annual set is absent and all twelve are there.
 
-    Args: annual and months are declarations after the source contract (any accounts); months may be empty.
+    Args: annual and months are declarations after the source contract (any accounts); months may be empty, and may
+    hold only the rows of `can_roll_up` when `filed_months` (as `months_filed` gives it, of all rows) stands beside.
     Returns: the same columns plus is_rolled_up (Boolean). A rolled-up row keeps its declaration_id, so that the
     year leads back to the filed months; its period is the year.
 
@@ -33,21 +50,21 @@ def roll_up_year(annual: pl.DataFrame, months: pl.DataFrame, year: int) -> pl.Da
             f"the monthly frame holds months outside {year}; they would be added to the wrong year; "
             "pass the months of that year only"
         )
-    filed, by_month = filed_rows(annual), filed_rows(months)
+    kept = annual.with_columns(is_rolled_up=pl.lit(False))
+    if months.is_empty():
+        return kept
+    presence = months_filed(months.lazy()).collect() if filed_months is None else filed_months
     complete = (
-        by_month.group_by("reporter_code", flow_side().alias("_side"))
+        presence.group_by("reporter_code", "side")
         .agg(pl.col("period").n_unique().alias("_month_count"))
         .filter(pl.col("_month_count") == MONTHS_IN_A_YEAR)
-        .select("reporter_code", "_side")
+        .select("reporter_code", "side")
     )
-    annual_chapters = filed.filter(pl.col("product_level") >= 2).select(_chapter()).unique()
-    annual_reporters = filed.select("reporter_code", _files_annually=pl.lit(True)).unique()
     rolled = (
-        by_month.with_columns(_chapter(), flow_side().alias("_side"))
-        .join(complete, on=["reporter_code", "_side"], how="semi")
-        .join(annual_chapters.with_columns(_is_annual=pl.lit(True)), on="_chapter", how="left")
-        .join(annual_reporters, on="reporter_code", how="left")
-        .filter(~(pl.col("_is_annual").fill_null(False) & pl.col("_files_annually").fill_null(False)))
+        filed_rows(months)
+        .filter(can_roll_up(annual))
+        .with_columns(side=flow_side())
+        .join(complete, on=["reporter_code", "side"], how="semi", maintain_order="left")
         .with_columns(
             frequency=pl.lit("A"),
             period=pl.lit(str(year)),
@@ -55,9 +72,4 @@ def roll_up_year(annual: pl.DataFrame, months: pl.DataFrame, year: int) -> pl.Da
             is_rolled_up=pl.lit(True),
         )
     )
-    kept = annual.with_columns(is_rolled_up=pl.lit(False))
     return pl.concat([kept, rolled.select(kept.columns)])
-
-
-def _chapter() -> pl.Expr:
-    return pl.col("product_code").str.slice(0, 2).alias("_chapter")
