@@ -22,6 +22,7 @@ from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, VALUED, confo
 
 VALUE, NET_WEIGHT, UNIT_VALUE = "value", "net_weight", "unit_value"
 MEASURES = (VALUE, NET_WEIGHT, UNIT_VALUE)
+CENTRES = {NET_WEIGHT: "reconciled_net_weight_kg", UNIT_VALUE: "reconciled_unit_value_fob_usd_per_kg"}
 MODEL_TABLES = ("reliability", "chapter_effects", "pooled")
 # Tonnes filed as kilograms, or the reverse: the weights lie a factor of 500 to 2,000 apart, the values within two.
 UNIT_SLIP_LOG = math.log(1000.0)
@@ -59,26 +60,26 @@ def measured_pairs(valued: pl.DataFrame, measure: str) -> pl.DataFrame:
 def reconcile_quantities(
     flows: pl.DataFrame, models: Mapping[str, ReliabilityModel], estimator: Estimator | None = None
 ) -> pl.DataFrame:
-    """Fill the weight columns of the reconciled flows of one period.
+    """Fill the columns of weights and unit values of the reconciled flows of one period.
 
     Args: flows (schema MIRROR_FLOWS), a model for each of `net_weight` and `unit_value`, the estimator of the values.
-    Returns: the same flows; `reconciled_net_weight_kg` with its 50 % and 90 % interval, its spread and z, the z of the
-    unit values, and whether the two weights look like a slip of units. NULL where no side reports a weight, and z and
-    slip also where only one does. A weight of zero means missing. Source: reconciliation steps S7 and S10.
+    Returns: the same flows; net weight (kg) and unit value (FOB USD per kg), each with its 50 % and 90 % interval, its
+    spread and z, and whether the two weights look like a slip of units. NULL where no side reports a weight, and z and
+    slip also where only one does. A weight of zero means missing. The unit value is not the quotient of value and
+    weight: errors of the two go together, and what is left of them is fitted. Source: reconciliation steps S7 and S10.
     """
     require(flows, MIRROR_FLOWS, "the reconciled flows frame")
-    weights = _estimated(flows, NET_WEIGHT, models, estimator).select(
-        *PAIR_KEY,
-        pl.col("reconciled_fob_usd").alias("reconciled_net_weight_kg"),
-        *(pl.col(f"reconciled_fob_usd_{name}").alias(f"reconciled_net_weight_kg_{name}") for name in QUANTILES),
-        pl.col("sd_log").alias("net_weight_sd_log"),
-        pl.col("z_score").alias("net_weight_z_score"),
-    )
-    unit_values = _estimated(flows, UNIT_VALUE, models, estimator).select(
-        *PAIR_KEY, pl.col("z_score").alias("unit_value_z_score")
-    )
-    filled = [name for frame in (weights, unit_values) for name in frame.columns if name not in PAIR_KEY]
-    rows = flows.drop(filled).join(weights, on=PAIR_KEY, how="left").join(unit_values, on=PAIR_KEY, how="left")
+    rows = flows
+    for measure, centre in CENTRES.items():
+        found = _estimated(flows, measure, models, estimator).select(
+            *PAIR_KEY,
+            pl.col("reconciled_fob_usd").alias(centre),
+            *(pl.col(f"reconciled_fob_usd_{name}").alias(f"{centre}_{name}") for name in QUANTILES),
+            pl.col("sd_log").alias(f"{measure}_sd_log"),
+            pl.col("z_score").alias(f"{measure}_z_score"),
+        )
+        filled = [name for name in found.columns if name not in PAIR_KEY]
+        rows = rows.drop(filled).join(found, on=PAIR_KEY, how="left")
     return conform(rows.with_columns(is_weight_unit_suspect=_unit_slip()), MIRROR_FLOWS, PAIR_KEY)
 
 
