@@ -1,6 +1,7 @@
 -- A gap of values, in logarithms, is a gap of weights plus one of unit values: the reading says which of the two is
 -- there. Each must differ beyond the reporters' errors by its own z score, and the values must at least not agree. The
--- unit value has a z of its own and not one made of the other two, since errors of value and weight go together.
+-- unit value has a z of its own and not one made of the other two, since errors of value and weight go together. A slip
+-- of units is read as such first: a reporter that always files tonnes has so wide a spread that nothing differs.
 with flows as (
 
     select
@@ -137,6 +138,8 @@ select
     flows.net_weight_z_score,
     flows.unit_value_z_score,
     case
+        when flows.is_weight_unit_suspect
+            then 'weight_anomalous'
         when compared.values_agree and compared.weights_agree and compared.unit_values_agree
             then 'agreement'
         when not compared.values_agree and compared.weights_agree and compared.unit_values_differ
