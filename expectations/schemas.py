@@ -63,7 +63,10 @@ MIRROR_FLOWS = PAIRS | _columns(
     "importer_bias_log "
     "chapter_effect_log exporter_sigma_log importer_sigma_log z_score p_value nes_reallocated_fob_usd "
     "reconciled_net_weight_kg reconciled_net_weight_kg_p05 reconciled_net_weight_kg_p25 reconciled_net_weight_kg_p75 "
-    "reconciled_net_weight_kg_p95 net_weight_sd_log net_weight_z_score unit_value_z_score",
+    "reconciled_net_weight_kg_p95 net_weight_sd_log net_weight_z_score "
+    "reconciled_unit_value_fob_usd_per_kg reconciled_unit_value_fob_usd_per_kg_p05 "
+    "reconciled_unit_value_fob_usd_per_kg_p25 reconciled_unit_value_fob_usd_per_kg_p75 "
+    "reconciled_unit_value_fob_usd_per_kg_p95 unit_value_sd_log unit_value_z_score",
     flag="is_contiguous is_weight_unit_suspect",
 )
 MIRROR_TOTALS = _columns(
@@ -126,9 +129,9 @@ MART_COLUMNS_READ = {
         "net_weight_z_score": "DOUBLE",
         "unit_value_z_score": "DOUBLE",
         "reading": "VARCHAR",
-        "reconciled_fob_usd": "DOUBLE",
-        "reconciled_net_weight_kg": "DOUBLE",
-        "reconciled_unit_value_fob_usd_per_kg": "DOUBLE",
+        "exporter_fob_usd": "DOUBLE",
+        "exporter_net_weight_kg": "DOUBLE",
+        "exporter_unit_value_fob_usd_per_kg": "DOUBLE",
     },
 }
 

@@ -236,9 +236,8 @@ def _totals() -> Part:
 
 
 def _unit_values() -> Part:
-    apart = (
-        "abs(reconciled_unit_value_fob_usd_per_kg * reconciled_net_weight_kg - reconciled_fob_usd) "
-        "<= 1e-9 * reconciled_fob_usd"
+    is_quotient = (
+        "abs(exporter_unit_value_fob_usd_per_kg * exporter_net_weight_kg - exporter_fob_usd) <= 1e-9 * exporter_fob_usd"
     )
     return row_rules(
         "mart_unit_value",
@@ -246,10 +245,10 @@ def _unit_values() -> Part:
             "unit_value_readings_are_known": f"coalesce(reading, '') not in {KNOWN_READINGS}",
             "unit_values_are_judged_by_three_scores": "z_score is null or net_weight_z_score is null or "
             "unit_value_z_score is null",
-            "unit_values_are_value_over_weight": f"not coalesce({apart}, false)",
+            "unit_values_are_value_over_weight": f"not coalesce({is_quotient}, false)",
         },
-        "mirror_flow_id, reading, z_score, net_weight_z_score, unit_value_z_score, reconciled_fob_usd, "
-        "reconciled_net_weight_kg, reconciled_unit_value_fob_usd_per_kg",
+        "mirror_flow_id, reading, z_score, net_weight_z_score, unit_value_z_score, exporter_fob_usd, "
+        "exporter_net_weight_kg, exporter_unit_value_fob_usd_per_kg",
         "mirror_flow_id",
         by="mirror_flow_id is null",
     )

@@ -35,6 +35,7 @@ _TWO_POSITIVE_SIDES = "status = 'two_sided' and exporter_fob_usd > 0 and importe
 _EXPORTER = "(ln(exporter_fob_usd) - coalesce(exporter_bias_log, 0))"
 _IMPORTER = "(ln(importer_fob_usd) - coalesce(importer_bias_log, 0) - coalesce(arrival_shift_log, 0))"
 _CHAPTER = "coalesce(chapter_effect_log, 0)"
+_UNIT_VALUE = "reconciled_unit_value_fob_usd_per_kg"
 _HAS_WEIGHT = "({0}_net_weight_kg > 0 and not coalesce({0}_is_weight_estimated, true))"
 _REPORTED_WEIGHT = f"({_HAS_WEIGHT.format('exporter')} or {_HAS_WEIGHT.format('importer')})"
 # The chapter effect belongs to the difference of the two sides; either side may carry it.
@@ -126,6 +127,13 @@ def _identity_rules() -> Part:
             "reconciled_net_weight_kg_p25 <= reconciled_net_weight_kg * (1 + 1e-9) and "
             "reconciled_net_weight_kg <= reconciled_net_weight_kg_p75 * (1 + 1e-9) and "
             "reconciled_net_weight_kg_p75 <= reconciled_net_weight_kg_p95 * (1 + 1e-9), false)"
+        ),
+        "unit_value_interval_contains_the_unit_value": (
+            f"{_UNIT_VALUE} is not null and not coalesce({_UNIT_VALUE}_p05 > 0 and "
+            f"{_UNIT_VALUE}_p05 <= {_UNIT_VALUE}_p25 * (1 + 1e-9) and "
+            f"{_UNIT_VALUE}_p25 <= {_UNIT_VALUE} * (1 + 1e-9) and "
+            f"{_UNIT_VALUE} <= {_UNIT_VALUE}_p75 * (1 + 1e-9) and "
+            f"{_UNIT_VALUE}_p75 <= {_UNIT_VALUE}_p95 * (1 + 1e-9), false)"
         ),
     }
     return row_rules("mirror_flows", valuation | estimate | quantity, _SHOW, _ORDER)

@@ -22,6 +22,8 @@ from orchestration.reference import Reference
 from orchestration.sums import exact_sum
 
 PAIR_TABLES = ("pairs", "sources")
+# The pairs stand on disk already: of the valued ones only what is new.
+VALUED_BESIDE_PAIRS = [*schema.PAIR_KEY, *(name for name in schema.VALUED if name not in schema.PAIRS)]
 PARAMETER_TABLES = (*reconcile.MODEL_TABLES, "cif_model")
 
 
@@ -148,7 +150,7 @@ def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Refe
             pairs = pl.read_parquet(paths.table("reconciled", "pairs", key))
             frame = reconcile.apply_valuation(pairs, models[key[0]], tables)
             frame = reconcile.with_previous_month(frame, _exports_of(paths, month_before(key), period_keys))
-            write_frame(valued[key], frame)
+            write_frame(valued[key], frame.select(VALUED_BESIDE_PAIRS))
             return {reconcile.VALUE: reconcile.reliability_training(frame), **reconcile.quantity_training(frame)}
 
         trained = each_period(value, period_keys)
@@ -205,10 +207,11 @@ def _reconcile_period(
     source = paths.table("reconciled", "valued", key)
     totals_source = paths.table("contracted", "control_totals", key)
     flows, totals = (paths.table("reconciled", name, key) for name in ("mirror_flows", "mirror_totals"))
-    fingerprint = combine(sha256_of_file(source), sha256_of_file(totals_source), fitted)
+    pairs = paths.table("reconciled", "pairs", key)
+    fingerprint = combine(*(sha256_of_file(path) for path in (source, pairs, totals_source)), fitted)
     current = stamps.is_current(key, fingerprint, [flows, totals])
     if not current:
-        valued = pl.read_parquet(source)
+        valued = _valued(pl.read_parquet(pairs), pl.read_parquet(source))
         estimated = reconcile.estimate(valued, models[reconcile.VALUE])
         write_frame(flows, reconcile.reconcile_quantities(estimated, models))
         pairable = reference.places.filter(pl.col("mirror_role") == "pair").select("place_code")
@@ -224,6 +227,16 @@ def _reconcile_period(
     counted = pl.scan_parquet(flows).select(pl.len(), exact_sum("reconciled_fob_usd")).collect()
     rows, value = counted.row(0)
     return PeriodSummary(key, int(rows), float(value or 0.0), current)
+
+
+def _valued(pairs: pl.DataFrame, beside: pl.DataFrame) -> pl.DataFrame:
+    """Valued pairs (schema VALUED): what valuation added, beside the pairs in the same order."""
+    if not pairs.select(schema.PAIR_KEY).equals(beside.select(schema.PAIR_KEY)):
+        raise schema.FrameError(
+            "the valuation of a period stands beside other pairs than those on disk; values would be joined to the "
+            "wrong flows; delete the folder reconciled below the data folder and run again"
+        )
+    return pairs.hstack(beside.drop(schema.PAIR_KEY)).select(list(schema.VALUED))
 
 
 def _mean_margin(valued: pl.DataFrame, reference: Reference) -> float:

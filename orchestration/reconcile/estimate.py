@@ -18,7 +18,7 @@ from orchestration.reconcile.estimators import METHOD_VERSION, Estimator, Varian
 from orchestration.reconcile.reliability import ReliabilityModel
 from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, VALUED, conform, require
 
-__all__ = ["METHOD_VERSION", "estimate", "inflated_quantile"]
+__all__ = ["METHOD_VERSION", "QUANTILES", "estimate", "estimated_columns", "inflated_quantile"]
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95}
 
 
@@ -32,6 +32,24 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
     """
     require(valued, VALUED, "the valued pairs frame")
     chosen = estimator if estimator is not None else VarianceComponents()
+    rows = estimated_columns(valued, model, chosen)
+    z = rows["z_score"].to_numpy().astype(np.float64)
+    named = rows.with_columns(
+        p_value=pl.Series(_two_sided_p(z)).fill_nan(None),
+        method_name=pl.lit(chosen.name),
+        method_version=pl.lit(chosen.version),
+    )
+    return conform(named, MIRROR_FLOWS, PAIR_KEY)
+
+
+def estimated_columns(
+    valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator | None = None
+) -> pl.DataFrame:
+    """The rows in their order with what the estimator gives, the value with its interval and the mean for sums.
+
+    Args: as `estimate`, but only the columns that an estimator looks at need be there.
+    """
+    chosen = estimator if estimator is not None else VarianceComponents()
     rows = chosen.estimate(valued, model)
     filed_zero = pl.col("ln_value_log").is_null()
     centre = pl.when(filed_zero).then(0.0).otherwise(pl.col("ln_value_log").exp())
@@ -41,18 +59,8 @@ def estimate(valued: pl.DataFrame, model: ReliabilityModel, estimator: Estimator
         .otherwise((pl.col("ln_value_log") + _standard_quantile(q) * pl.col("sd_log")).exp())
         for name, q in QUANTILES.items()
     }
-    z = rows["z_score"].to_numpy().astype(np.float64)
-    return conform(
-        rows.with_columns(
-            reconciled_fob_usd=centre,
-            **quantiles,
-            reconciled_fob_usd_mean=centre * (-_expected_variance() / 2).exp(),
-            p_value=pl.Series(_two_sided_p(z)).fill_nan(None),
-            method_name=pl.lit(chosen.name),
-            method_version=pl.lit(chosen.version),
-        ),
-        MIRROR_FLOWS,
-        PAIR_KEY,
+    return rows.with_columns(
+        reconciled_fob_usd=centre, **quantiles, reconciled_fob_usd_mean=centre * (-_expected_variance() / 2).exp()
     )
 
 

@@ -16,14 +16,24 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from orchestration.reconcile.estimate import QUANTILES, estimate
+from orchestration.reconcile.estimate import QUANTILES, estimated_columns
 from orchestration.reconcile.estimators import Estimator
 from orchestration.reconcile.reliability import ReliabilityModel, reliability_training
-from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, VALUED, conform, require
+from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, conform, require
 
 VALUE, NET_WEIGHT, UNIT_VALUE = "value", "net_weight", "unit_value"
 MEASURES = (VALUE, NET_WEIGHT, UNIT_VALUE)
 MODEL_TABLES = ("reliability", "chapter_effects", "pooled", "arrival_lags")
+# What training and estimating look at.
+NEEDED = (
+    *("frequency", "period_start", "exporter_code", "exporter_iso3", "importer_code", "importer_iso3"),
+    *("product_code", "chapter_code", "status", "is_left_out", "is_confidential", "is_edition_mismatch"),
+    *("exporter_net_weight_kg", "exporter_is_weight_estimated", "importer_net_weight_kg"),
+    *("importer_is_weight_estimated", "exporter_fob_usd", "importer_fob_usd", "gap_fob_usd", "gap_log_ratio"),
+    *("gap_share_ratio", "cif_rate_se_log", "distance_km", "is_contiguous", "exporter_previous_month_fob_usd"),
+    "hs_ambiguity_ratio",
+)
+CENTRES = {NET_WEIGHT: "reconciled_net_weight_kg", UNIT_VALUE: "reconciled_unit_value_fob_usd_per_kg"}
 # Tonnes filed as kilograms, or the reverse: the weights lie a factor of 500 to 2,000 apart, the values within two.
 UNIT_SLIP_LOG = math.log(1000.0)
 UNIT_SLIP_TOLERANCE_LOG = math.log(2.0)
@@ -39,15 +49,15 @@ def quantity_training(valued: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def measured_pairs(valued: pl.DataFrame, measure: str) -> pl.DataFrame:
-    """Valued pairs with the measure in the place of the value, in the shape the machinery takes (schema VALUED).
+    """Valued pairs with the measure in the place of the value, in the columns the machinery takes (NEEDED).
 
     `exporter_fob_usd`, `importer_fob_usd` and the gaps then hold reported kilograms (`net_weight`) or FOB USD per
     kilogram (`unit_value`); NULL where the side reports no positive weight. A margin's error stays with unit values.
     """
-    require(valued, VALUED, "the valued pairs frame")
+    require(valued, NEEDED, "the valued pairs frame")
     x, m = (_measure(side, measure) for side in ("exporter", "importer"))
     margin_error = pl.col("cif_rate_se_log") if measure != NET_WEIGHT else pl.lit(0.0)
-    return valued.select(*VALUED).with_columns(
+    return valued.select(NEEDED).with_columns(
         exporter_fob_usd=x,
         importer_fob_usd=m,
         gap_fob_usd=x - m,
@@ -61,26 +71,27 @@ def measured_pairs(valued: pl.DataFrame, measure: str) -> pl.DataFrame:
 def reconcile_quantities(
     flows: pl.DataFrame, models: Mapping[str, ReliabilityModel], estimator: Estimator | None = None
 ) -> pl.DataFrame:
-    """Fill the weight columns of the reconciled flows of one period.
+    """Fill the columns of weights and unit values of the reconciled flows of one period.
 
     Args: flows (schema MIRROR_FLOWS), a model for each of `net_weight` and `unit_value`, the estimator of the values.
-    Returns: the same flows; `reconciled_net_weight_kg` with its 50 % and 90 % interval, its spread and z, the z of the
-    unit values, and whether the two weights look like a slip of units. NULL where no side reports a weight, and z and
-    slip also where only one does. A weight of zero means missing. Source: reconciliation steps S7 and S10.
+    Returns: the same flows; net weight (kg) and unit value (FOB USD per kg), each with its 50 % and 90 % interval, its
+    spread and z, and whether the two weights look like a slip of units. NULL where no side reports a weight, and z and
+    slip also where only one does. A weight of zero means missing. The unit value is not the quotient of value and
+    weight: errors of the two go together, and what is left of them is fitted. Source: reconciliation steps S7 and S10.
     """
     require(flows, MIRROR_FLOWS, "the reconciled flows frame")
-    weights = _estimated(flows, NET_WEIGHT, models, estimator).select(
-        *PAIR_KEY,
-        pl.col("reconciled_fob_usd").alias("reconciled_net_weight_kg"),
-        *(pl.col(f"reconciled_fob_usd_{name}").alias(f"reconciled_net_weight_kg_{name}") for name in QUANTILES),
-        pl.col("sd_log").alias("net_weight_sd_log"),
-        pl.col("z_score").alias("net_weight_z_score"),
-    )
-    unit_values = _estimated(flows, UNIT_VALUE, models, estimator).select(
-        *PAIR_KEY, pl.col("z_score").alias("unit_value_z_score")
-    )
-    filled = [name for frame in (weights, unit_values) for name in frame.columns if name not in PAIR_KEY]
-    rows = flows.drop(filled).join(weights, on=PAIR_KEY, how="left").join(unit_values, on=PAIR_KEY, how="left")
+    rows = flows
+    for measure, centre in CENTRES.items():
+        found = estimated_columns(measured_pairs(flows, measure), models[measure], estimator)
+        there = pl.col("exporter_fob_usd").is_not_null() | pl.col("importer_fob_usd").is_not_null()
+        taken = {
+            centre: "reconciled_fob_usd",
+            **{f"{centre}_{name}": f"reconciled_fob_usd_{name}" for name in QUANTILES},
+            f"{measure}_sd_log": "sd_log",
+            f"{measure}_z_score": "z_score",
+        }
+        filled = found.select(pl.when(there).then(pl.col(name)).alias(own) for own, name in taken.items())
+        rows = rows.with_columns(filled)
     return conform(rows.with_columns(is_weight_unit_suspect=_unit_slip()), MIRROR_FLOWS, PAIR_KEY)
 
 
@@ -96,15 +107,6 @@ def model_of(tables: Mapping[str, pl.DataFrame], measure: str) -> ReliabilityMod
     """The model of one measure out of stacked tables."""
     own = {name: tables[name].filter(pl.col("measure") == measure).drop("measure") for name in MODEL_TABLES}
     return ReliabilityModel(**own)
-
-
-def _estimated(
-    flows: pl.DataFrame, measure: str, models: Mapping[str, ReliabilityModel], estimator: Estimator | None
-) -> pl.DataFrame:
-    """Flows estimated as if the measure were the value: those where a side has it."""
-    pairs = measured_pairs(flows, measure)
-    there = pl.col("exporter_fob_usd").is_not_null() | pl.col("importer_fob_usd").is_not_null()
-    return estimate(pairs.filter(there), models[measure], estimator)
 
 
 def _measure(side: str, measure: str) -> pl.Expr:

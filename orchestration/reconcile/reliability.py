@@ -21,7 +21,6 @@ from orchestration.reconcile.schema import (
     POOLED,
     RELIABILITY,
     RELIABILITY_TRAINING,
-    VALUED,
     Schema,
     conform,
     require,
@@ -32,6 +31,12 @@ METHOD_NAME, METHOD_VERSION = "variance_components", "2"
 WINDOW_YEARS = 3
 DEFAULT_SIGMA_LOG = 0.5
 SHRUNK_SHARE = 0.1
+TRAINING_NEEDS = (
+    *("frequency", "period_start", "exporter_code", "exporter_iso3", "importer_code", "importer_iso3"),
+    *("chapter_code", "status", "gap_log_ratio", "is_left_out", "is_confidential", "is_edition_mismatch"),
+    *("hs_ambiguity_ratio", "cif_rate_se_log", "exporter_fob_usd", "exporter_previous_month_fob_usd"),
+    *("distance_km", "is_contiguous"),
+)
 _GROUPS = ("exporter_code", "importer_code", "chapter_code")
 
 
@@ -51,17 +56,21 @@ def reliability_training(valued: pl.DataFrame) -> pl.DataFrame:
     Left out: watched products and suspect corridors (leave-out rule), confidential codes, zero values, and pairs
     whose editions differ. Source: reconciliation step S6.
     """
-    require(valued, VALUED, "the valued pairs frame")
-    rows = valued.filter(
-        (pl.col("status") == "two_sided")
-        & pl.col("gap_log_ratio").is_not_null()
-        & ~pl.col("is_left_out")
-        & ~pl.col("is_confidential")
-        & ~pl.col("is_edition_mismatch")
-    ).with_columns(
-        year=pl.col("period_start").dt.year().cast(pl.Int64),
-        extra_variance=pl.col("cif_rate_se_log").fill_null(0.0) ** 2,
-        previous_month_ratio=pl.col("exporter_previous_month_fob_usd") / pl.col("exporter_fob_usd"),
+    require(valued, TRAINING_NEEDS, "the valued pairs frame")
+    rows = (
+        valued.select(TRAINING_NEEDS)
+        .filter(
+            (pl.col("status") == "two_sided")
+            & pl.col("gap_log_ratio").is_not_null()
+            & ~pl.col("is_left_out")
+            & ~pl.col("is_confidential")
+            & ~pl.col("is_edition_mismatch")
+        )
+        .with_columns(
+            year=pl.col("period_start").dt.year().cast(pl.Int64),
+            extra_variance=pl.col("cif_rate_se_log").fill_null(0.0) ** 2,
+            previous_month_ratio=pl.col("exporter_previous_month_fob_usd") / pl.col("exporter_fob_usd"),
+        )
     )
     key = ("exporter_code", "importer_code", "chapter_code", "gap_log_ratio")
     return conform(rows, RELIABILITY_TRAINING, key)

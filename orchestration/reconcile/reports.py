@@ -69,8 +69,8 @@ def with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFra
             "frequency", pl.col("window_end_year").alias("_year"), pl.col("sigma_log").alias("_pooled")
         )
         rows = (
-            rows.join(own, on=["frequency", "_year", f"{role}_code"], how="left")
-            .join(pool, on=["frequency", "_year"], how="left")
+            rows.join(own, on=["frequency", "_year", f"{role}_code"], how="left", maintain_order="left")
+            .join(pool, on=["frequency", "_year"], how="left", maintain_order="left")
             .with_columns(
                 pl.col(f"{role}_bias_log").fill_null(0.0),
                 pl.col(f"_{role}_distance").fill_null(DEFAULT_SIGMA_LOG),
@@ -93,8 +93,8 @@ def with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFra
     )
     rows = _with_arrival(rows, model)
     return (
-        rows.join(effects, on=["frequency", "_year", "chapter_code"], how="left")
-        .join(default, on=["frequency", "_year"], how="left")
+        rows.join(effects, on=["frequency", "_year", "chapter_code"], how="left", maintain_order="left")
+        .join(default, on=["frequency", "_year"], how="left", maintain_order="left")
         .with_columns(
             pl.coalesce("chapter_effect_log", "_default", pl.lit(0.0)).alias("chapter_effect_log"),
             pl.col("_tail").fill_null(1.0),

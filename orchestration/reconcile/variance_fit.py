@@ -60,7 +60,7 @@ class VarianceFit:
     def __post_init__(self) -> None:
         """Start without any timing."""
         self.var_t = np.where(pinned_groups(), 0.0, START_TIMING_VARIANCE)
-        self.last_step = np.zeros(self.var_x.size + self.var_m.size + int((~pinned_groups()).sum()))
+        self.last_step = np.zeros(self.var_x.size + self.var_m.size + int(np.count_nonzero(~pinned_groups())))
         self._take_timing()
 
     def _take_timing(self) -> None:

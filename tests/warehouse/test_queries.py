@@ -152,6 +152,10 @@ def _is_loss(row: Row, case: Case) -> bool:
     )
 
 
+def _is_missing_volume(row: Row, case: Case) -> bool:
+    return _is_loss(row, case) and row["reading"] == "volume_anomalous" and row["net_weight_z_score"] > 0
+
+
 def _is_swap(row: Row, case: Case) -> bool:
     ends = (row["exporter_name"], row["importer_name"], row["controlled_product_code"])
     return ends == (case.origin, case.transit, case.product)
@@ -179,6 +183,7 @@ def _has_moved(row: Row, case: Case) -> bool:
         ("04", "lost_in_transit", _is_loss, 2),
         ("05", "decoy_drones", _is_swap, 1),
         ("06", "displacement", _is_displacement, 2),
+        ("13", "lost_in_transit", _is_missing_volume, 2),
     ],
 )
 def test_planted_passages_are_found_when_the_release_is_of_the_planted_world(

@@ -37,6 +37,7 @@ BROKEN_RULES = (
     ("marts/mart_data_revision", "else 'mixed'", "else min(valuation_filed)"),
     ("marts/mart_discrepancy", "role = 'reexport_hub'", "role = 'transit_candidate'"),
     ("marts/mart_discrepancy", "period_number - 1", "period_number - 2"),
+    ("marts/mart_unit_value", "when flows.is_weight_unit_suspect", "when not flows.is_weight_unit_suspect"),
     ("marts/mart_unit_value", "flows.unit_value_z_score) >= thresholds", "flows.unit_value_z_score) < thresholds"),
     ("marts/mart_unit_value", "exporter_net_weight_kg > 0 and not exporter", "exporter_net_weight_kg > 0 or exporter"),
     ("marts/mart_quarantine", "where account = 'quarantine'", "where true"),

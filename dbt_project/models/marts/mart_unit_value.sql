@@ -1,6 +1,7 @@
 -- A gap of values, in logarithms, is a gap of weights plus one of unit values: the reading says which of the two is
 -- there. Each must differ beyond the reporters' errors by its own z score, and the values must at least not agree. The
--- unit value has a z of its own and not one made of the other two, since errors of value and weight go together.
+-- unit value has a z of its own and not one made of the other two, since errors of value and weight go together. A slip
+-- of units is read as such first: a reporter that always files tonnes has so wide a spread that nothing differs.
 with flows as (
 
     select
@@ -30,7 +31,12 @@ with flows as (
         gap_log_ratio,
         reconciled_fob_usd,
         reconciled_net_weight_kg,
-        sqrt(sd_log * sd_log + net_weight_sd_log * net_weight_sd_log) as unit_value_sd_log,
+        reconciled_unit_value_fob_usd_per_kg,
+        reconciled_unit_value_fob_usd_per_kg_p05,
+        reconciled_unit_value_fob_usd_per_kg_p25,
+        reconciled_unit_value_fob_usd_per_kg_p75,
+        reconciled_unit_value_fob_usd_per_kg_p95,
+        unit_value_sd_log,
         z_score,
         net_weight_z_score,
         unit_value_z_score,
@@ -90,7 +96,6 @@ compared as (
     select
         flows.mirror_flow_id,
         ln(flows.exporter_net_weight_kg) - ln(flows.importer_net_weight_kg) as net_weight_log_ratio,
-        flows.reconciled_fob_usd / flows.reconciled_net_weight_kg as reconciled_unit_value,
         abs(flows.z_score) < thresholds.agreeing as values_agree,
         abs(flows.net_weight_z_score) < thresholds.agreeing as weights_agree,
         abs(flows.net_weight_z_score) >= thresholds.anomalous as weights_differ,
@@ -108,7 +113,6 @@ watched as (
 
 )
 
--- 1.6449 and 0.6745 are the 95 % and 75 % points of the normal, by which two-sided values have their intervals too.
 select
     flows.mirror_flow_id,
     flows.frequency,
@@ -134,6 +138,8 @@ select
     flows.net_weight_z_score,
     flows.unit_value_z_score,
     case
+        when flows.is_weight_unit_suspect
+            then 'weight_anomalous'
         when compared.values_agree and compared.weights_agree and compared.unit_values_agree
             then 'agreement'
         when not compared.values_agree and compared.weights_agree and compared.unit_values_differ
@@ -149,19 +155,15 @@ select
     flows.is_weight_unit_suspect,
     flows.reconciled_fob_usd,
     flows.reconciled_net_weight_kg,
-    compared.reconciled_unit_value as reconciled_unit_value_fob_usd_per_kg,
-    compared.reconciled_unit_value
-    * exp(-1.6448536269514722 * flows.unit_value_sd_log) as reconciled_unit_value_fob_usd_per_kg_p05,
-    compared.reconciled_unit_value
-    * exp(-0.6744897501960817 * flows.unit_value_sd_log) as reconciled_unit_value_fob_usd_per_kg_p25,
-    compared.reconciled_unit_value
-    * exp(0.6744897501960817 * flows.unit_value_sd_log) as reconciled_unit_value_fob_usd_per_kg_p75,
-    compared.reconciled_unit_value
-    * exp(1.6448536269514722 * flows.unit_value_sd_log) as reconciled_unit_value_fob_usd_per_kg_p95,
+    flows.reconciled_unit_value_fob_usd_per_kg,
+    flows.reconciled_unit_value_fob_usd_per_kg_p05,
+    flows.reconciled_unit_value_fob_usd_per_kg_p25,
+    flows.reconciled_unit_value_fob_usd_per_kg_p75,
+    flows.reconciled_unit_value_fob_usd_per_kg_p95,
     flows.unit_value_sd_log,
     world.median_unit_value as world_median_unit_value_fob_usd_per_kg,
     world.unit_value_count as world_unit_value_count,
-    ln(compared.reconciled_unit_value) - ln(world.median_unit_value) as world_deviation_log,
+    ln(flows.reconciled_unit_value_fob_usd_per_kg) - ln(world.median_unit_value) as world_deviation_log,
     watched.product_code is not null as is_watched_product,
     flows.is_edition_mismatch,
     flows.is_rolled_up,

@@ -196,6 +196,7 @@ RECONCILED: dict[str, Defect] = {
         put("mirror_flows", "importer_is_weight_estimated", True),
     ),
     "weight_interval_contains_the_weight": put("mirror_flows", "reconciled_net_weight_kg_p75", 1.0),
+    "unit_value_interval_contains_the_unit_value": put("mirror_flows", "reconciled_unit_value_fob_usd_per_kg_p95", 0.0),
     "measures_of_reliability_are_known": put("reliability", "measure", "length"),
     "reliability_figures_are_finite_and_positive": put("reliability", "sigma_log", 0.0),
     "roles_are_exporter_or_importer": put("reliability", "role", "X"),
@@ -240,7 +241,7 @@ MARTS: dict[str, Defect] = {
     "unit_value_readings_are_known": in_staging("update marts.mart_unit_value set reading = 'guilty'"),
     "unit_values_are_judged_by_three_scores": in_staging("update marts.mart_unit_value set unit_value_z_score = null"),
     "unit_values_are_value_over_weight": in_staging(
-        "update marts.mart_unit_value set reconciled_net_weight_kg = reconciled_net_weight_kg * 1000"
+        "update marts.mart_unit_value set exporter_net_weight_kg = exporter_net_weight_kg * 1000"
     ),
     "release_to_release_drift_is_small": each(
         put("mirror_flows", "reconciled_fob_usd", pl.col("reconciled_fob_usd") * 1.5, pl.lit(True))

@@ -78,8 +78,8 @@ def write_staging(world: World, path: Path) -> None:
             "mart_quarantine": f"select declaration_id, {marks} from declarations where account = 'quarantine'",
             "mart_reporter_reliability": f"select *, '{RUN_ID}' as run_id from reliability",
             "mart_unit_value": "select mirror_flow_id, z_score, net_weight_z_score, unit_value_z_score, "
-            "'agreement' as reading, reconciled_fob_usd, reconciled_net_weight_kg, reconciled_fob_usd / "
-            f"reconciled_net_weight_kg as reconciled_unit_value_fob_usd_per_kg, {marks} from mirror_flows",
+            "'agreement' as reading, exporter_fob_usd, exporter_net_weight_kg, exporter_fob_usd / "
+            f"exporter_net_weight_kg as exporter_unit_value_fob_usd_per_kg, {marks} from mirror_flows",
         }
         for name, body in bodies.items():
             con.execute(f"create table marts.{name} as {body}")

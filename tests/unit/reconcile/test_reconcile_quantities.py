@@ -29,7 +29,9 @@ from tests.unit.reconcile.test_reconcile_properties import WORLD, worlds
 
 Z90 = 1.6448536269514722
 TABLES = small_tables()
-WEIGHT_COLUMNS = ("reconciled_net_weight_kg", *(f"reconciled_net_weight_kg_{q}" for q in ("p05", "p25", "p75", "p95")))
+QUANTILES = ("_p05", "_p25", "", "_p75", "_p95")
+WEIGHT_COLUMNS = tuple(f"reconciled_net_weight_kg{q}" for q in QUANTILES)
+UNIT_VALUE_COLUMNS = tuple(f"reconciled_unit_value_fob_usd_per_kg{q}" for q in QUANTILES)
 
 
 def _model(sigma: tuple[float, float], bias: tuple[float, float] = (0.0, 0.0)) -> reconcile.ReliabilityModel:
@@ -109,7 +111,7 @@ def test_nothing_is_said_of_weights_when_none_is_reported(
     x: float | None, m: float | None, x_estimated: bool, m_estimated: bool
 ) -> None:
     row = _flow(x, m, exporter_is_weight_estimated=x_estimated, importer_is_weight_estimated=m_estimated)
-    assert {row[name] for name in (*WEIGHT_COLUMNS, "net_weight_sd_log", "is_weight_unit_suspect")} == {None}
+    assert {row[name] for name in (*WEIGHT_COLUMNS, *UNIT_VALUE_COLUMNS, "is_weight_unit_suspect")} == {None}
     assert row["reconciled_fob_usd"] == pytest.approx(100.0)
 
 
@@ -117,6 +119,9 @@ def test_the_z_of_unit_values_has_the_sign_of_exporter_minus_importer_when_the_e
     row = _flow(50.0, 100.0)  # 2 USD against 1 USD a kilogram
     assert row["unit_value_z_score"] == pytest.approx(math.log(2.0) / math.sqrt(0.04 + 0.04 + 0.01))
     assert row["net_weight_z_score"] < 0
+    weight = (1 / 0.04) / (1 / 0.04 + 1 / 0.05)
+    assert row["reconciled_unit_value_fob_usd_per_kg"] == pytest.approx(2.0**weight)
+    assert row["unit_value_sd_log"] == pytest.approx(row["unit_value_z_score"] * math.sqrt(0.04 * 0.05 / 0.09))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +236,7 @@ def test_weights_are_mirrored_when_roles_and_inputs_are_swapped(rows: list[dict[
     turned = two.rename({"exporter_code": "importer_code", "importer_code": "exporter_code"})
     both = one.join(turned, on=key, suffix="_t", validate="1:1")
     assert both.height == one.height
-    for column in (*WEIGHT_COLUMNS, "net_weight_sd_log"):
+    for column in (*WEIGHT_COLUMNS, *UNIT_VALUE_COLUMNS, "net_weight_sd_log", "unit_value_sd_log"):
         _close(both[column], both[f"{column}_t"])
     for column in ("net_weight_z_score", "unit_value_z_score"):
         _close(both[column], -both[f"{column}_t"])
@@ -244,7 +249,7 @@ def test_the_interval_holds_the_weight_when_there_is_one(rows: list[dict[str, An
     if not rows:
         return
     flows = _flows(rows)
-    order = [flows[f"reconciled_net_weight_kg{quantile}"] for quantile in ("_p05", "_p25", "", "_p75", "_p95")]
-    for low, high in itertools.pairwise(order):
+    pairs = [pair for names in (WEIGHT_COLUMNS, UNIT_VALUE_COLUMNS) for pair in itertools.pairwise(names)]
+    for low, high in ((flows[low], flows[high]) for low, high in pairs):
         assert low.is_null().to_list() == high.is_null().to_list()
         assert (low.drop_nulls() <= high.drop_nulls() * (1 + 1e-12)).all()
