@@ -118,6 +118,17 @@ MART_COLUMNS_READ = {
         "reconciled_fob_usd": "DOUBLE",
         "method_version": "VARCHAR",
     },
+    "mart_reporter_reliability": {
+        "frequency": "VARCHAR",
+        "window_start_year": "BIGINT",
+        "window_end_year": "BIGINT",
+        "measure": "VARCHAR",
+        "role": "VARCHAR",
+        "reporter_code": "VARCHAR",
+        "bias_log": "DOUBLE",
+        "bias_se_log": "DOUBLE",
+        "is_shrunk": "BOOLEAN",
+    },
     "mart_discrepancy": {
         "mirror_flow_id": "VARCHAR",
         "p_value": "DOUBLE",

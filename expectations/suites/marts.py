@@ -41,6 +41,8 @@ _TYPES_BY_NAME = (
 )
 _COLUMNS = "duckdb_columns() where database_name = 'staging' and schema_name = 'marts'"
 _DRIFT = 0.1
+# A bias has moved when it went further than this, and than this many standard errors.
+_BIAS_DRIFT_LOG, _BIAS_DRIFT_ERRORS = 0.05, 4
 
 
 def marts(tables: GateTables) -> Suite:
@@ -268,9 +270,23 @@ def _drift(tables: GateTables) -> Part:
         "last_mirror_flows l "
         "anti join fct_mirror_flow n using (mirror_flow_id)"
     )
+    biases = (
+        "select n.frequency, n.window_end_year, n.measure, n.role, n.reporter_code, l.bias_log as last_bias_log, "
+        "n.bias_log, n.bias_se_log, abs(n.bias_log - l.bias_log) > greatest("
+        f"{_BIAS_DRIFT_LOG}, {_BIAS_DRIFT_ERRORS} * greatest(n.bias_se_log, l.bias_se_log)) as is_moved "
+        "from last_reliability l join mart_reporter_reliability n using (frequency, window_start_year, "
+        "window_end_year, measure, role, reporter_code) where not n.is_shrunk and not l.is_shrunk"
+    )
     return figures(
         "marts_against_the_last_release",
         [
+            Figure(
+                "reporter_biases_hold_since_the_last_release",
+                f"select coalesce(avg(case when is_moved then 1.0 else 0.0 end), 0) from ({biases})",
+                f"select * exclude (is_moved) from ({biases}) where is_moved "
+                "order by abs(bias_log - last_bias_log) desc, all",
+                not_comparable=tables.not_comparable or _other_method(tables),
+            ),
             Figure(
                 "release_to_release_drift_is_small",
                 "select coalesce(sum(larger_usd) filter (where is_moved) / nullif(sum(larger_usd), 0), 0) "

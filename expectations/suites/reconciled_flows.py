@@ -31,6 +31,7 @@ _SHOW = (
     "reconciled_net_weight_kg_p95"
 )
 _ORDER = "mirror_flow_id"
+_FEW_PAIRS = 200
 _TWO_POSITIVE_SIDES = "status = 'two_sided' and exporter_fob_usd > 0 and importer_fob_usd > 0"
 _EXPORTER = "(ln(exporter_fob_usd) - coalesce(exporter_bias_log, 0))"
 _IMPORTER = "(ln(importer_fob_usd) - coalesce(importer_bias_log, 0) - coalesce(arrival_shift_log, 0))"
@@ -57,6 +58,7 @@ def reconciled_flows(tables: GateTables) -> Suite:
             *_known_codes(tables),
             _keys(tables),
             _conservation(),
+            _calibration(),
             _plausibility(),
         ],
     )
@@ -206,6 +208,32 @@ def _keys(tables: GateTables) -> Part:
                 repeated_reliability,
             ),
             Figure("every_pair_is_reconciled_once", f"select count(*) from ({lost})", lost),
+        ],
+    )
+
+
+def _calibration() -> Part:
+    """Whether intervals mean what they say where it can be seen: at flows with two reports that may train the model.
+
+    Half of their gaps should lie within the normal's middle half, |z| < 0.6745, in each frequency; a frequency of few
+    pairs shows nothing.
+    """
+    usable = (
+        "status = 'two_sided' and z_score is not null and not coalesce(is_left_out, false) and "
+        "not coalesce(is_confidential, false) and not coalesce(is_edition_mismatch, false)"
+    )
+    shares = (
+        "select frequency, count(*) as pair_count, avg(case when abs(z_score) < 0.6745 then 1.0 else 0.0 end) as "
+        f"within_middle_half_ratio from mirror_flows where {usable} group by frequency having count(*) >= {_FEW_PAIRS}"
+    )
+    return figures(
+        "calibration_of_intervals",
+        [
+            Figure(
+                "half_of_the_gaps_lie_within_their_middle_half",
+                f"select coalesce(max(abs(within_middle_half_ratio - 0.5)), 0) from ({shares})",
+                f"{shares} order by frequency",
+            ),
         ],
     )
 

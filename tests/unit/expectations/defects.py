@@ -31,6 +31,17 @@ def put(table: str, column: str, value: Any, where: pl.Expr | None = None) -> De
     return apply
 
 
+def many_with(table: str, copies: int, **changes: Any) -> Defect:
+    """Repeat the whole table many times, with some columns changed."""
+
+    def apply(world: World) -> None:
+        frame = world.tables[table]
+        changed = frame.with_columns(**{name: pl.lit(value, frame.schema[name]) for name, value in changes.items()})
+        world.tables[table] = pl.concat([changed] * copies)
+
+    return apply
+
+
 def drop_rows(table: str, where: pl.Expr) -> Defect:
     """Remove the rows where the condition holds."""
 
@@ -208,6 +219,7 @@ RECONCILED: dict[str, Defect] = {
     "mirror_flow_ids_are_unique": repeat_first("mirror_flows"),
     "mirror_total_keys_are_unique": repeat_first("mirror_totals"),
     "reliability_keys_are_unique": repeat_first("reliability"),
+    "half_of_the_gaps_lie_within_their_middle_half": many_with("mirror_flows", 20, z_score=0.0),
     "every_pair_is_reconciled_once": drop_rows("mirror_flows", pl.col("exporter_code") == "156"),
     "every_paired_dollar_stands_in_exactly_one_pair": drop_rows("pairs", pl.col("exporter_code") == "156"),
     "silent_partners_did_report": each(ONE_SIDED, put("mirror_flows", "status", "exporter_only_partner_nonreporting")),
@@ -245,6 +257,9 @@ MARTS: dict[str, Defect] = {
     ),
     "release_to_release_drift_is_small": each(
         put("mirror_flows", "reconciled_fob_usd", pl.col("reconciled_fob_usd") * 1.5, pl.lit(True))
+    ),
+    "reporter_biases_hold_since_the_last_release": put(
+        "reliability", "bias_log", pl.col("bias_log") + 0.9, pl.lit(True)
     ),
     "mirror_flows_of_the_last_release_are_still_there": drop_rows("mirror_flows", pl.col("exporter_code") == "156"),
 }

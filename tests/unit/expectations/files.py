@@ -93,9 +93,10 @@ def write_staging(world: World, path: Path) -> None:
 
 
 def write_release(world: World, folder: Path, source: str = SOURCE) -> Path:
-    """The two tables of an earlier release that the gate compares with, and its manifest."""
+    """The tables of an earlier release that the gate compares with, and its manifest."""
     (folder / "parquet").mkdir(parents=True)
     world.tables["declarations"].write_parquet(folder / "parquet" / "fct_declaration.parquet")
     world.tables["mirror_flows"].write_parquet(folder / "parquet" / "fct_mirror_flow.parquet")
+    world.tables["reliability"].write_parquet(folder / "parquet" / "mart_reporter_reliability.parquet")
     (folder / "datapackage.json").write_text(json.dumps({"source": source}), encoding="utf-8")
     return folder

@@ -385,7 +385,7 @@ def _reliability() -> pl.DataFrame:
             "sigma_se_log": 0.1,
             "distance_log": 0.2,
             "pair_count": 60,
-            "is_shrunk": True,
+            "is_shrunk": False,
             "method_name": "precision_weighted",
             "method_version": METHOD_VERSION,
         }

@@ -32,7 +32,11 @@ COMPARED = {
         "no_reporter_of_the_last_release_is_missing",
         "row_counts_per_reporter_year_match_the_baseline",
     ),
-    "marts": ("release_to_release_drift_is_small", "mirror_flows_of_the_last_release_are_still_there"),
+    "marts": (
+        "release_to_release_drift_is_small",
+        "reporter_biases_hold_since_the_last_release",
+        "mirror_flows_of_the_last_release_are_still_there",
+    ),
 }
 
 
