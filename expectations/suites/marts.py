@@ -284,7 +284,7 @@ def _drift(tables: GateTables) -> Part:
                 "reporter_biases_hold_since_the_last_release",
                 f"select coalesce(avg(case when is_moved then 1.0 else 0.0 end), 0) from ({biases})",
                 f"select * exclude (is_moved) from ({biases}) where is_moved "
-                "order by abs(bias_log - last_bias_log) desc, all",
+                "order by abs(bias_log - last_bias_log) desc, frequency, window_end_year, measure, role, reporter_code",
                 not_comparable=tables.not_comparable or _other_method(tables),
             ),
             Figure(
