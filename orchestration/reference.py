@@ -12,6 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
+from orchestration.distances import read_distances
+
 KEYS: dict[str, tuple[str, ...]] = {
     "places": ("place_code",),
     "place_borders": ("place_code", "neighbour_code"),
@@ -70,6 +72,7 @@ class Reference:
     modes_of_supply: pl.DataFrame
     published_cif_models: pl.DataFrame
     unit_value_thresholds: pl.DataFrame
+    distances: pl.DataFrame | None = None
 
 
 def load_seed(seeds_dir: Path, name: str) -> pl.DataFrame:
@@ -112,8 +115,12 @@ def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(casts)
 
 
-def load_reference(seeds_dir: Path) -> Reference:
-    """All seeds, typed. Raises ReferenceError as `load_seed` does, or when a cell is not of its column's type."""
+def load_reference(seeds_dir: Path, distances: Path | None = None) -> Reference:
+    """All seeds, typed, and the user's file of distances where one is named.
+
+    Raises ReferenceError as `load_seed` does, or when a cell is not of its column's type; DistanceFileError as
+    `read_distances` does.
+    """
     frames: dict[str, pl.DataFrame] = {}
     for name in KEYS:
         try:
@@ -123,12 +130,13 @@ def load_reference(seeds_dir: Path) -> Reference:
                 f"reference table {name} holds a cell of the wrong type; dates are YYYY-MM-DD and numbers plain; "
                 f"mend it in {name}.csv: {error}"
             ) from error
-    return Reference(**frames)
+    own = read_distances(distances, frames["places"]) if distances is not None else None
+    return Reference(**frames, distances=own)
 
 
-def reference_fingerprint(seeds_dir: Path) -> str:
-    """SHA-256 (hex) over names and bytes of all seeds, in name order."""
-    digest = hashlib.sha256()
+def reference_fingerprint(seeds_dir: Path, distances: Path | None = None) -> str:
+    """SHA-256 (hex) over names and bytes of all seeds, in name order, and of the user's file of distances."""
+    digest = hashlib.sha256(distances.read_bytes() if distances is not None else b"")
     for path in sorted(seeds_dir.glob("*.csv")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

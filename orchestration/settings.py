@@ -36,6 +36,10 @@ class Settings(BaseSettings):
         default=None,
         description="Folder for landed data, runs and releases; default `data/<source>` in the checkout.",
     )
+    distances: Path | None = Field(
+        default=None,
+        description="CEPII's bilateral GeoDist file (dist_cepii.dta), to use its distances; default: great circles.",
+    )
     keep_releases: int = Field(
         default=6,
         ge=1,
@@ -81,7 +85,7 @@ class Settings(BaseSettings):
         description="Address that receives a JSON message; secret, needed when notify is `webhook`.",
     )
 
-    @field_validator("declarations", "data_dir")
+    @field_validator("declarations", "data_dir", "distances")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None

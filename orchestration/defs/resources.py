@@ -41,7 +41,7 @@ class Warehouse:
     @cached_property
     def reference(self) -> Reference:
         """Reference tables, read once per run."""
-        return load_reference(self.settings.seeds_dir)
+        return load_reference(self.settings.seeds_dir, self.settings.distances)
 
     @cached_property
     def plan(self) -> RunPlan:

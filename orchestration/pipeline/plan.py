@@ -102,7 +102,7 @@ def input_fingerprint(settings: Settings) -> str:
 
     Raises PlanError when the source is `files` and the folder is missing or empty.
     """
-    shared = (reference_fingerprint(settings.seeds_dir), code_fingerprint())
+    shared = (reference_fingerprint(settings.seeds_dir, settings.distances), code_fingerprint())
     if settings.source == "sample":
         return combine("sample", repr(world_config(settings)), *shared)
     folder, files = source_files(settings)

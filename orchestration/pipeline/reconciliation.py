@@ -38,6 +38,7 @@ def reconcile_tables(reference: Reference) -> reconcile.ReconcileTables:
         controls=reference.controls,
         corridors_left_out=reference.corridors_left_out,
         published_cif_models=reference.published_cif_models,
+        distances=reference.distances,
     )
 
 

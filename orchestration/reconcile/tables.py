@@ -22,6 +22,7 @@ class ReconcileTables:
     controls: pl.DataFrame
     corridors_left_out: pl.DataFrame
     published_cif_models: pl.DataFrame
+    distances: pl.DataFrame | None = None
 
     def watched_products(self) -> pl.DataFrame:
         """Codes that never train the model, and their headings: one column product_code, sorted.
@@ -41,7 +42,8 @@ class ReconcileTables:
         """Distance, contiguity and landlocked ends of each (exporter_code, importer_code).
 
         Returns the corridors plus distance_km, is_contiguous, is_landlocked_exporter, is_landlocked_importer;
-        NULL distance where a place has no coordinates.
+        distance and contiguity of the user's file where it holds the corridor, else the great circle; NULL distance
+        where a place has no coordinates.
         """
         place = self.places.select("place_code", "latitude_deg", "longitude_deg", "is_landlocked")
         ends = corridors.select("exporter_code", "importer_code").unique()
@@ -54,11 +56,17 @@ class ReconcileTables:
             )
         both = self.place_borders.select(a="place_code", b="neighbour_code")
         borders = pl.concat([both, both.select(a="b", b="a")]).with_columns(is_contiguous=pl.lit(True))
+        brought = self.distances if self.distances is not None else _no_distances()
         return (
             ends.join(borders, left_on=["exporter_code", "importer_code"], right_on=["a", "b"], how="left")
+            .join(
+                brought.rename({"distance_km": "_brought_km", "is_contiguous": "_brought_contiguous"}),
+                on=["exporter_code", "importer_code"],
+                how="left",
+            )
             .with_columns(
-                great_circle_km().alias("distance_km"),
-                pl.col("is_contiguous").fill_null(False),
+                pl.coalesce("_brought_km", great_circle_km()).alias("distance_km"),
+                pl.coalesce("_brought_contiguous", pl.col("is_contiguous").fill_null(False)).alias("is_contiguous"),
                 pl.col("exporter_is_landlocked").fill_null(False).alias("is_landlocked_exporter"),
                 pl.col("importer_is_landlocked").fill_null(False).alias("is_landlocked_importer"),
             )
@@ -72,6 +80,11 @@ class ReconcileTables:
             )
             .sort("exporter_code", "importer_code")
         )
+
+
+def _no_distances() -> pl.DataFrame:
+    kinds = {"exporter_code": pl.String, "importer_code": pl.String, "distance_km": pl.Float64}
+    return pl.DataFrame(schema=kinds | {"is_contiguous": pl.Boolean})
 
 
 EARTH_RADIUS_KM = 6371.0088

@@ -52,7 +52,7 @@ def contracted_declarations(context: dg.AssetExecutionContext, warehouse: Wareho
     """
     warehouse.require_unchanged_input()
     settings, paths = warehouse.settings, warehouse.paths
-    code = combine(reference_fingerprint(settings.seeds_dir), code_fingerprint())
+    code = combine(reference_fingerprint(settings.seeds_dir, settings.distances), code_fingerprint())
     summaries = contract_periods(
         paths,
         deliveries_of_run(settings, paths),

@@ -23,7 +23,9 @@ GROUP = "reconciliation"
 
 
 def _code(warehouse: Warehouse) -> str:
-    return combine(reference_fingerprint(warehouse.settings.seeds_dir), code_fingerprint())
+    return combine(
+        reference_fingerprint(warehouse.settings.seeds_dir, warehouse.settings.distances), code_fingerprint()
+    )
 
 
 @dg.asset(
