@@ -50,7 +50,7 @@ def measures(flows: pl.DataFrame, true_flows: pl.DataFrame) -> pl.DataFrame:
             flow_count=pl.len(),
             median_error_log=(pl.col("reconciled_fob_usd") / true).log().abs().median(),
             total_bias_ratio=pl.col("reconciled_fob_usd").sum() / true.sum() - 1.0,
-            mean_total_bias_ratio=pl.col("reconciled_fob_usd_mean").sum() / true.sum() - 1.0,
+            mean_total_bias_ratio=pl.col("reconciled_mean_fob_usd").sum() / true.sum() - 1.0,
             coverage_90_ratio=true.is_between("reconciled_fob_usd_p05", "reconciled_fob_usd_p95").mean(),
             coverage_50_ratio=true.is_between("reconciled_fob_usd_p25", "reconciled_fob_usd_p75").mean(),
         )

@@ -44,7 +44,7 @@ class Judged:
 
 COMPARED_COLUMNS = (
     *("frequency", "period", "exporter_code", "importer_code", "product_code", "status", "is_confidential"),
-    *("reconciled_fob_usd", "reconciled_fob_usd_mean", "reconciled_fob_usd_p05", "reconciled_fob_usd_p25"),
+    *("reconciled_fob_usd", "reconciled_mean_fob_usd", "reconciled_fob_usd_p05", "reconciled_fob_usd_p25"),
     *("reconciled_fob_usd_p75", "reconciled_fob_usd_p95", "method_name"),
 )
 

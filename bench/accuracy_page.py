@@ -43,7 +43,7 @@ INTRODUCTION = """Written by `python -m bench.accuracy` (packages of `requiremen
 [accuracy.csv](accuracy.csv). Planted worlds with bias, lag, areas nes, mixed editions, hubs, silent reporters and
 evasion; the hard world has noisier reporters and mistakes by a factor of ten. True flows over 5,000 USD, confidential
 codes left out. Error: median of |ln estimate - ln truth|. Bias: sum of the estimates over the sum of the truth, minus
-one; *for sums* is the column `reconciled_fob_usd_mean`. Intervals of the other methods are ours under their weights:
+one; *for sums* is the column `reconciled_mean_fob_usd`. Intervals of the other methods are ours under their weights:
 none of them publishes one. Red lines are the bounds that the default estimator is held to.
 
 ![Error by estimator](figures/accuracy_error.svg)

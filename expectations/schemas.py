@@ -57,7 +57,7 @@ SOURCES = _columns(text="declaration_id mirror_flow_id side", flag="is_rolled_up
 MIRROR_FLOWS = PAIRS | _columns(
     text="cif_source method_name method_version",
     number="exporter_fob_usd importer_fob_usd cif_rate_ratio cif_rate_se_log gap_fob_usd gap_log_ratio "
-    "gap_share_ratio distance_km exporter_previous_month_fob_usd reconciled_fob_usd_mean arrival_shift_log "
+    "gap_share_ratio distance_km exporter_previous_month_fob_usd reconciled_mean_fob_usd arrival_shift_log "
     "arrival_sd_log reconciled_fob_usd reconciled_fob_usd_p05 reconciled_fob_usd_p25 reconciled_fob_usd_p75 "
     "reconciled_fob_usd_p95 sd_log exporter_weight_ratio importer_weight_ratio exporter_bias_log "
     "importer_bias_log "

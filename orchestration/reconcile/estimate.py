@@ -60,7 +60,7 @@ def estimated_columns(
         for name, q in QUANTILES.items()
     }
     return rows.with_columns(
-        reconciled_fob_usd=centre, **quantiles, reconciled_fob_usd_mean=centre * (-_expected_variance() / 2).exp()
+        reconciled_fob_usd=centre, **quantiles, reconciled_mean_fob_usd=centre * (-_expected_variance() / 2).exp()
     )
 
 

@@ -104,7 +104,7 @@ MIRROR_FLOWS: Schema = {
     "reconciled_fob_usd_p25": NUMBER,
     "reconciled_fob_usd_p75": NUMBER,
     "reconciled_fob_usd_p95": NUMBER,
-    "reconciled_fob_usd_mean": NUMBER,
+    "reconciled_mean_fob_usd": NUMBER,
     "sd_log": NUMBER,
     "exporter_weight_ratio": NUMBER,
     "importer_weight_ratio": NUMBER,

@@ -20,7 +20,7 @@ TYPE_OF_NAME = (
     (r"^is_", "boolean"),
     (r"_is_weight_estimated$", "boolean"),
     (r"(_code|_id|_iso2|_iso3|_name|_version|_key|_kind|_role|_revision|_revisions|_file|_format|_source)$", "string"),
-    (r"(_usd|_kg|_ratio|_log|_deg|_score|_value)(_p05|_p25|_p75|_p95)?$", "double"),
+    (r"(_usd|_kg|_km|_ratio|_log|_deg|_score|_value)(_p05|_p25|_p75|_p95)?$", "double"),
     (r"(_count|_level|_year|_month|_line)$", "bigint"),
     (r"(_start|_end|_date|^valid_from|^valid_to)$", "date"),
 )
@@ -36,7 +36,7 @@ NUMBERS_WITHOUT_UNIT = {
     "threshold": "unit in threshold_text",
 }
 TEXT_VALUES = {"quarantine_value"}
-_UNIT = re.compile(r"(_usd|_kg|_ratio|_log|_deg|_score|^p_value|^q_value)(_p05|_p25|_p75|_p95)?$")
+_UNIT = re.compile(r"(_usd|_kg|_km|_ratio|_log|_deg|_score|^p_value|^q_value)(_p05|_p25|_p75|_p95)?$")
 _VALUED = re.compile(r"(^|_)(fob|cif)_(value_)?usd(_per_kg)?(_p05|_p25|_p75|_p95)?$")
 
 

@@ -57,7 +57,7 @@ select
     flows.reconciled_fob_usd_p25,
     flows.reconciled_fob_usd_p75,
     flows.reconciled_fob_usd_p95,
-    flows.reconciled_fob_usd_mean,
+    flows.reconciled_mean_fob_usd,
     flows.sd_log,
     flows.exporter_weight_ratio,
     flows.importer_weight_ratio,

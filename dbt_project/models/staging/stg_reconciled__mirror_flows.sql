@@ -65,7 +65,7 @@ renamed as (
         reconciled_fob_usd_p25,
         reconciled_fob_usd_p75,
         reconciled_fob_usd_p95,
-        reconciled_fob_usd_mean,
+        reconciled_mean_fob_usd,
         sd_log,
         exporter_weight_ratio,
         importer_weight_ratio,

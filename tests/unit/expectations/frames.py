@@ -314,7 +314,7 @@ def _reconciled(pair: dict[str, Any]) -> dict[str, Any]:
         "reconciled_fob_usd_p25": estimate * 0.9,
         "reconciled_fob_usd_p75": estimate * 1.1,
         "reconciled_fob_usd_p95": estimate * 1.2,
-        "reconciled_fob_usd_mean": estimate * 0.99,
+        "reconciled_mean_fob_usd": estimate * 0.99,
         "sd_log": 0.12,
         "exporter_weight_ratio": 0.5,
         "importer_weight_ratio": 0.5,

@@ -108,7 +108,7 @@ def test_the_quantiles_cover_as_named_when_sd_holds_the_gap() -> None:
 def test_the_mean_for_sums_lies_half_the_expected_variance_below_when_reports_contradict() -> None:
     row = _flow(100.0, 1_000.0, _model())
     expected = 1 / (1 / 0.09 + 1 / 0.16)
-    assert row["reconciled_fob_usd_mean"] == pytest.approx(row["reconciled_fob_usd"] * math.exp(-expected / 2))
+    assert row["reconciled_mean_fob_usd"] == pytest.approx(row["reconciled_fob_usd"] * math.exp(-expected / 2))
 
 
 def test_the_interval_widens_when_reports_contradict_each_other() -> None:
