@@ -36,6 +36,7 @@ def reconcile_tables(reference: Reference) -> reconcile.ReconcileTables:
         controls=reference.controls,
         corridors_left_out=reference.corridors_left_out,
         published_cif_models=reference.published_cif_models,
+        hs_correlations=reference.hs_correlations,
     )
 
 
