@@ -12,6 +12,9 @@ import polars as pl
 
 # UNSD's links send drones to television cameras and transistors to telephones: product families stand for these.
 NEVER_CONVERTED_CHAPTERS = ("85", "88")
+# A code that leads to more older codes than this gathers crumbs of a whole chapter (fins and heads of forty kinds of
+# fish): split, it would put a crumb beside every whole flow and call the rest a gap.
+MOST_TARGETS = 10
 _CODE = ("hs_revision", "_older", "product_code")
 _COARSE_LEVELS = (2, 4)
 
@@ -20,8 +23,8 @@ _COARSE_LEVELS = (2, 4)
 class Links:
     """Codes of the rows at hand, keyed by hs_revision, _older (the edition to read them in) and product_code.
 
-    codes: _is_changed (not one and the same code in both editions), _is_barred (changed, in a chapter that is never
-    converted); a code that is absent is one of which the tables say nothing. targets: _target, one row per changed
+    codes: _is_changed (not one and the same code in both editions), _is_barred (changed, and not to be converted: its
+    chapter never is, or it leads to more than MOST_TARGETS codes); a code that is absent is one of which the tables say nothing. targets: _target, one row per changed
     code that may be converted and code of the older edition.
     """
 
@@ -39,7 +42,10 @@ def links_of(rows: pl.DataFrame, correlations: pl.DataFrame) -> Links:
     steps = correlations.select(
         "hs_revision", "product_code", "older_hs_revision", _to="older_product_code"
     ).with_columns(_is_barred=_in_chapters("product_code") | _in_chapters("_to"))
-    steps = steps.with_columns(pl.col("_is_barred").any().over("hs_revision", "product_code"))
+    code = ("hs_revision", "product_code")
+    steps = steps.with_columns(
+        pl.col("_is_barred").any().over(code), _stops=pl.col("_is_barred").any().over(code) | _is_spread()
+    )
     codes = rows.select(*_CODE, "_newest", "product_level").unique().sort(*_CODE)
     newer = _of_known_steps(codes.filter(pl.col("hs_revision") > pl.col("_older")), steps)
     chains = _chains(newer.filter(pl.col("product_level") == 6), steps)
@@ -55,6 +61,10 @@ def links_of(rows: pl.DataFrame, correlations: pl.DataFrame) -> Links:
 
 def _in_chapters(column: str) -> pl.Expr:
     return pl.col(column).str.slice(0, 2).is_in(NEVER_CONVERTED_CHAPTERS)
+
+
+def _is_spread() -> pl.Expr:
+    return pl.len().over("hs_revision", "product_code") > MOST_TARGETS
 
 
 def _between(newest: str) -> pl.Expr:
@@ -77,7 +87,7 @@ def _chains(codes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     # At most one turn per edition of the nomenclature, newest first.
     for edition in sorted(steps["hs_revision"].unique(), reverse=True):
         own = steps.filter(pl.col("hs_revision") == edition)
-        links = own.select("product_code", _next="_to", _bars="_is_barred", _down="older_hs_revision")
+        links = own.select("product_code", _next="_to", _bars="_stops")
         # In chapters that are not converted, a code into which others were merged is no longer the same code.
         merged = own.filter("_is_barred").select(_to="_to", _merges=pl.lit(True)).unique()
         moves = (pl.col("_at") == edition) & (pl.col("_at") > pl.col("_older"))

@@ -20,7 +20,7 @@ from orchestration.sums import exact_sum
 
 SPLIT_COLUMNS = ("value_usd", "cif_value_usd", "fob_value_usd", "quantity", "net_weight_kg")
 # Variance of the logarithm of a report that a wholly ambiguous conversion carries; calibrated, see docs/methodology.md.
-FULL_AMBIGUITY_VARIANCE = 1.0
+FULL_AMBIGUITY_VARIANCE = 4.4
 _PARTS = ("declaration_id", "mirror_flow_id")
 _DECIMALS = 6
 
@@ -153,6 +153,31 @@ def gather_parts(rows: pl.DataFrame) -> pl.DataFrame:
     largest = pl.col("share_ratio").max().over("declaration_id")
     once = once.with_columns(_ambiguity=1.0 - largest)
     return pl.concat([rows.filter(~pl.col("_is_split")), once.select(rows.columns)])
+
+
+def sub_flows_like(rows: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFrame:
+    """The declarations with re-exports and domestic exports converted as the exports that hold them were.
+
+    Args: rows as `gather_parts` returns them. A sub-flow without exports of its own code and edition stays as filed.
+    """
+    code = ["reporter_code", "partner_code", "product_code", "hs_revision"]
+    ways = rows.filter(pl.col("_is_split") & (pl.col("side") == "exporter")).select(
+        *("reporter_code", "partner_code", "hs_revision", "share_ratio"),
+        product_code="filed_code",
+        _target="product_code",
+        _level="product_level",
+    )
+    ways = ways.unique(subset=[*code, "_target"]).sort(*code, "_target")
+    if ways.is_empty():
+        return declarations
+    is_part = (pl.col("account_reason") == "sub_flow").fill_null(False) & pl.col("flow_code").is_in(["RX", "DX"])
+    parts = declarations.filter(is_part).join(ways, on=code, how="left")
+    parts = parts.with_columns(
+        product_code=pl.coalesce("_target", "product_code"),
+        product_level=pl.coalesce("_level", "product_level"),
+        value_usd=pl.col("value_usd") * pl.col("share_ratio").fill_null(1.0),
+    )
+    return pl.concat([declarations.filter(~is_part), parts.select(declarations.columns)])
 
 
 def with_editions(pairs: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

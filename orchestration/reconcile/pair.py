@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from orchestration.reconcile.editions import gather_parts, onto_older_edition, with_editions
+from orchestration.reconcile.editions import gather_parts, onto_older_edition, sub_flows_like, with_editions
 from orchestration.reconcile.pair_facts import with_memberships, with_reexports
 from orchestration.reconcile.reporting import months_only_chapters, speakers, with_status
 from orchestration.reconcile.schema import (
@@ -59,7 +59,7 @@ def pair(declarations: pl.DataFrame, completeness: pl.DataFrame, tables: Reconci
     chapters = months_only_chapters(declarations)
     facts = facts.join(chapters, on="chapter_code", how="left")
     facts = with_status(facts, speakers(declarations, completeness, chapters), "is_months_only")
-    facts = with_reexports(facts, declarations)
+    facts = with_reexports(facts, sub_flows_like(rows, declarations))
     facts = with_editions(facts, rows)
     facts = with_memberships(facts, tables)
     return PairResult(
