@@ -24,8 +24,8 @@ class Links:
     """Codes of the rows at hand, keyed by hs_revision, _older (the edition to read them in) and product_code.
 
     codes: _is_changed (not one and the same code in both editions), _is_barred (changed, and not to be converted: its
-    chapter never is, or it leads to more than MOST_TARGETS codes); a code that is absent is one of which the tables say nothing. targets: _target, one row per changed
-    code that may be converted and code of the older edition.
+    chapter never is, or it leads to more than MOST_TARGETS codes); a code that is absent is one of which the tables
+    say nothing. targets: _target, one row per changed code that may be converted and code of the older edition.
     """
 
     codes: pl.DataFrame

@@ -109,20 +109,27 @@ def _declared_in(rows: pl.DataFrame, editions: pl.Series) -> pl.DataFrame:
 def _parts(rows: pl.DataFrame, older: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
     """One row per declaration and target code with a share of it."""
     own = ["hs_revision", "_older", "product_code"]
-    parts = rows.join(targets, on=own, how="inner")
-    parts = _with_weights(parts, older).filter(pl.col("share_ratio") > 0)
-    # The largest part takes what rounding leaves, so that the parts add up to the declaration to the last millionth.
+    parts = _with_weights(rows.join(targets, on=own, how="inner"), older)
     parts = parts.sort("declaration_id", "share_ratio", "_target", descending=[False, True, False])
+    # Shares and amounts have six places, and the largest part takes what rounding leaves: the parts add up to the
+    # declaration to the last millionth, in whatever order.
     is_largest = pl.int_range(pl.len()).over("declaration_id") == 0
-    split = []
-    for column in SPLIT_COLUMNS:
-        part = (pl.col(column) * pl.col("share_ratio")).round(_DECIMALS)
-        others = pl.when(is_largest).then(0.0).otherwise(part).sum().over("declaration_id")
-        split.append(pl.when(is_largest).then((pl.col(column) - others).round(_DECIMALS)).otherwise(part).alias(column))
-    # A declaration with one target keeps its figures bit by bit.
-    alone = pl.col("share_ratio") == 1.0
-    split = [pl.when(alone).then(pl.col(c)).otherwise(e).alias(c) for c, e in zip(SPLIT_COLUMNS, split, strict=True)]
-    return parts.with_columns(*split, product_code="_target", _edition="_older").select(rows.columns)
+    parts = parts.with_columns(_whole("share_ratio", pl.lit(1.0), pl.col("share_ratio"), is_largest))
+    # A declaration of one target keeps its figures bit by bit.
+    is_alone = pl.col("share_ratio") == 1.0
+    parts = parts.with_columns(
+        pl.when(is_alone).then(pl.col(c)).otherwise(_whole(c, pl.col(c), pl.col(c) * pl.col("share_ratio"), is_largest))
+        for c in SPLIT_COLUMNS
+    )
+    parts = parts.with_columns(product_code="_target", _edition="_older")
+    return parts.filter(pl.col("share_ratio") > 0).select(rows.columns)
+
+
+def _whole(name: str, whole: pl.Expr, part: pl.Expr, is_largest: pl.Expr) -> pl.Expr:
+    """Rounded parts of `whole` per declaration; the largest is what the others leave of it."""
+    rounded = part.round(_DECIMALS)
+    others = exact_sum(pl.when(~is_largest).then(rounded)).over("declaration_id")
+    return pl.when(is_largest).then((whole - others).round(_DECIMALS)).otherwise(rounded).alias(name)
 
 
 def _with_weights(parts: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
@@ -147,9 +154,7 @@ def gather_parts(rows: pl.DataFrame) -> pl.DataFrame:
     parts = rows.filter("_is_split").sort(*_PARTS, "product_code")
     first = [c for c in rows.columns if c not in (*_PARTS, *SPLIT_COLUMNS, "share_ratio")]
     sums = [pl.when(pl.col(c).null_count() == 0).then(exact_sum(c)).alias(c) for c in SPLIT_COLUMNS]
-    once = parts.group_by(_PARTS, maintain_order=True).agg(
-        pl.col(first).first(), *sums, pl.col("share_ratio").sum().clip(upper_bound=1.0)
-    )
+    once = parts.group_by(_PARTS, maintain_order=True).agg(pl.col(first).first(), *sums, exact_sum("share_ratio"))
     largest = pl.col("share_ratio").max().over("declaration_id")
     once = once.with_columns(_ambiguity=1.0 - largest)
     return pl.concat([rows.filter(~pl.col("_is_split")), once.select(rows.columns)])
