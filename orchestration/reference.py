@@ -21,6 +21,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "valuation_by_reporter_year": ("reporter_code", "flow_code", "year_from"),
     "hs_codes": ("product_code",),
     "hs_editions": ("hs_revision",),
+    "hs_correlations": ("hs_revision", "product_code", "older_hs_revision", "older_product_code"),
     "products": ("product_code",),
     "product_families": ("family_code", "product_code"),
     "controls": ("list_code", "product_code"),
@@ -61,6 +62,7 @@ class Reference:
     valuation_by_reporter_year: pl.DataFrame
     hs_codes: pl.DataFrame
     hs_editions: pl.DataFrame
+    hs_correlations: pl.DataFrame
     products: pl.DataFrame
     product_families: pl.DataFrame
     controls: pl.DataFrame

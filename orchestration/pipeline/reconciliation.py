@@ -39,6 +39,7 @@ def reconcile_tables(reference: Reference) -> reconcile.ReconcileTables:
         corridors_left_out=reference.corridors_left_out,
         published_cif_models=reference.published_cif_models,
         distances=reference.distances,
+        hs_correlations=reference.hs_correlations,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from orchestration.reconcile.editions import is_one_edition
 from orchestration.reconcile.schema import PAIRS, VALUATION_TRAINING, conform, require
 
 TRAINING_ROWS_PER_PERIOD = 6_000
@@ -31,7 +32,7 @@ def valuation_training(pairs_with_source: pl.DataFrame) -> pl.DataFrame:
         & pl.all_horizontal(column > 0 for column in (qx, qm, x, m))
         & ~pl.col("exporter_is_weight_estimated")
         & ~pl.col("importer_is_weight_estimated")
-        & ~pl.col("is_edition_mismatch")
+        & is_one_edition()
     ).fill_null(False)
     observed = ((pl.col("cif_source") == "observed") & (pl.col("observed_rate_log") > 0)).fill_null(False)
     usable = (weighed | observed) & ~pl.col("is_left_out") & ~pl.col("is_confidential")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from orchestration.reconcile.pair_facts import with_editions, with_memberships, with_reexports
+from orchestration.reconcile.editions import gather_parts, onto_older_edition, sub_flows_like, with_editions
+from orchestration.reconcile.pair_facts import with_memberships, with_reexports
 from orchestration.reconcile.reporting import months_only_chapters, speakers, with_status
 from orchestration.reconcile.schema import (
     CORRIDOR,
@@ -53,18 +54,18 @@ def pair(declarations: pl.DataFrame, completeness: pl.DataFrame, tables: Reconci
         declarations = declarations.with_columns(is_rolled_up=pl.lit(False))
     rows = declarations.filter((pl.col("account") == "pair") & pl.col("flow_code").is_in(PAIRED_FLOWS))
     _refuse_unpairable(rows)
-    rows = _meeting_level(_orient(rows))
+    rows = gather_parts(_meeting_level(onto_older_edition(_orient(rows), tables)))
     facts = _join_sides(_sum_sides(rows))
     chapters = months_only_chapters(declarations)
     facts = facts.join(chapters, on="chapter_code", how="left").with_columns(pl.col("is_months_only").fill_null(False))
     facts = with_status(facts, speakers(declarations, completeness, chapters), "is_months_only")
-    facts = with_reexports(facts, declarations)
-    facts = with_editions(facts)
+    facts = with_reexports(facts, sub_flows_like(rows, declarations))
+    facts = with_editions(facts, rows)
     facts = with_memberships(facts, tables)
     return PairResult(
         pairs=conform(facts, PAIRS, PAIR_KEY),
         sources=conform(
-            rows.select("declaration_id", "mirror_flow_id", "side", "is_rolled_up"),
+            rows.select("declaration_id", "mirror_flow_id", "side", "share_ratio", "is_rolled_up"),
             SOURCES,
             ("declaration_id", "mirror_flow_id"),
         ),

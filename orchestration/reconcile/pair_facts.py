@@ -1,4 +1,4 @@
-"""Facts that travel with a pair: re-exports, editions, unions, the leave-out rule.
+"""Facts that travel with a pair: re-exports, unions, the leave-out rule.
 
 Belongs here: columns that describe a pair and change no value. Does not belong here: pairing, statuses, valuation.
 """
@@ -63,21 +63,6 @@ def _sub_flow(declarations: pl.DataFrame, flow: str, name: str) -> pl.DataFrame:
         .sort(*PAIR_KEY, "value")
         .group_by(PAIR_KEY, maintain_order=True)
         .agg(exact_sum("value").alias(name))
-    )
-
-
-def with_editions(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Two sides in one edition are compared as they stand; otherwise the older edition names the pair.
-
-    The ambiguity of a mismatch is unknown here (NULL), never zero.
-    """
-    x, m = pl.col("exporter_hs_revision"), pl.col("importer_hs_revision")
-    mixed = pl.any_horizontal(pl.col(f"{s}_is_edition_mixed").fill_null(False) for s in ("exporter", "importer"))
-    mismatch = ((x != m).fill_null(False)) | mixed
-    return pairs.with_columns(
-        hs_revision=pl.min_horizontal("exporter_hs_revision", "importer_hs_revision"),
-        is_edition_mismatch=mismatch,
-        hs_ambiguity_ratio=pl.when(~mismatch).then(pl.lit(0.0)),
     )
 
 

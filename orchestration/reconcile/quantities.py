@@ -31,7 +31,7 @@ NEEDED = (
     *("exporter_net_weight_kg", "exporter_is_weight_estimated", "importer_net_weight_kg"),
     *("importer_is_weight_estimated", "exporter_fob_usd", "importer_fob_usd", "gap_fob_usd", "gap_log_ratio"),
     *("gap_share_ratio", "cif_rate_se_log", "distance_km", "is_contiguous", "exporter_previous_month_fob_usd"),
-    "hs_ambiguity_ratio",
+    *("exporter_hs_revision", "importer_hs_revision", "hs_revision", "hs_ambiguity_ratio"),
 )
 CENTRES = {NET_WEIGHT: "reconciled_net_weight_kg", UNIT_VALUE: "reconciled_unit_value_fob_usd_per_kg"}
 # Tonnes filed as kilograms, or the reverse: the weights lie a factor of 500 to 2,000 apart, the values within two.

@@ -14,6 +14,7 @@ import polars as pl
 
 from orchestration.reconcile.arrival import Arrivals
 from orchestration.reconcile.arrival_frames import arrival_table, no_lags
+from orchestration.reconcile.editions import is_one_edition
 from orchestration.reconcile.effects_design import Array, Index
 from orchestration.reconcile.schema import (
     ARRIVAL_LAGS,
@@ -64,7 +65,7 @@ def reliability_training(valued: pl.DataFrame) -> pl.DataFrame:
             & pl.col("gap_log_ratio").is_not_null()
             & ~pl.col("is_left_out")
             & ~pl.col("is_confidential")
-            & ~pl.col("is_edition_mismatch")
+            & is_one_edition()
         )
         .with_columns(
             year=pl.col("period_start").dt.year().cast(pl.Int64),

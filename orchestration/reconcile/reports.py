@@ -10,6 +10,7 @@ import polars as pl
 
 from orchestration.reconcile.arrival import PASSING_SHARE
 from orchestration.reconcile.arrival_frames import with_arrival
+from orchestration.reconcile.editions import hs_variance
 from orchestration.reconcile.reliability import DEFAULT_SIGMA_LOG, ReliabilityModel
 from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE
 
@@ -36,11 +37,12 @@ def with_reports(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
     rows = rows.with_columns(
         _x=x - pl.col("exporter_bias_log") - half,
         _m=m - pl.col("importer_bias_log") + half - pl.col("arrival_shift_log"),
-        _vx=pl.col("exporter_sigma_log") ** 2 + pl.col("_exporter_bias_se") ** 2,
+        _vx=pl.col("exporter_sigma_log") ** 2 + pl.col("_exporter_bias_se") ** 2 + hs_variance("exporter"),
         _vm=pl.col("importer_sigma_log") ** 2
         + pl.col("_importer_bias_se") ** 2
         + pl.col("arrival_sd_log") ** 2
         + pl.col("cif_rate_se_log").fill_null(0.0) ** 2
+        + hs_variance("importer")
         + 2 * pl.col("_share_moved") * passing,
         _shared=passing,
     )

@@ -80,7 +80,13 @@ PAIRS: Schema = {
     "is_confidential": FLAG,
 }
 
-SOURCES: Schema = {"declaration_id": TEXT, "mirror_flow_id": TEXT, "side": TEXT, "is_rolled_up": FLAG}
+SOURCES: Schema = {
+    "declaration_id": TEXT,
+    "mirror_flow_id": TEXT,
+    "side": TEXT,
+    "share_ratio": NUMBER,
+    "is_rolled_up": FLAG,
+}
 
 VALUED: Schema = {
     **PAIRS,

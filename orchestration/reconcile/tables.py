@@ -5,9 +5,16 @@ Belongs here: the bundle and simple look-ups derived from it. Does not belong he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
+
+CORRELATION_COLUMNS = ("hs_revision", "product_code", "older_hs_revision", "older_product_code")
+
+
+def no_correlations() -> pl.DataFrame:
+    """Links of no edition: nothing is known of a code that two editions share, and nothing is converted."""
+    return pl.DataFrame(schema=dict.fromkeys(CORRELATION_COLUMNS, pl.String()))
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,7 @@ class ReconcileTables:
     corridors_left_out: pl.DataFrame
     published_cif_models: pl.DataFrame
     distances: pl.DataFrame | None = None
+    hs_correlations: pl.DataFrame = field(default_factory=no_correlations)
 
     def watched_products(self) -> pl.DataFrame:
         """Codes that never train the model, and their headings: one column product_code, sorted.

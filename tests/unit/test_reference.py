@@ -94,3 +94,36 @@ def test_another_embargo_is_an_edit_of_tables_when_code_and_models_are_read(proj
     models = sorted((root / "dbt_project" / "models").rglob("*.sql"))
     named += [f"{p.name}: {c}" for p in models for c in sorted(codes) if f"'{c}'" in p.read_text(encoding="utf-8")]
     assert named == []
+
+
+def test_links_lead_from_codes_of_an_edition_to_codes_of_the_one_before_when_correlations_are_read(
+    seeds_dir: Path,
+) -> None:
+    reference = load_reference(seeds_dir)
+    links = reference.hs_correlations
+    editions = sorted(reference.hs_editions["hs_revision"])
+    assert set(links.select("hs_revision", "older_hs_revision").iter_rows()) == set(
+        zip(editions[1:], editions, strict=False)
+    )
+    known = reference.hs_codes.with_columns(hs_revision=pl.col("hs_revisions").str.split(" ")).explode("hs_revision")
+    for code, edition in (("product_code", "hs_revision"), ("older_product_code", "older_hs_revision")):
+        held = links.join(known, left_on=[code, edition], right_on=["product_code", "hs_revision"], how="anti")
+        assert held.rows() == []
+    alone = pl.len().over("hs_revision", "product_code") == 1
+    assert links.filter(alone & (pl.col("product_code") == pl.col("older_product_code"))).rows() == []
+
+
+def test_a_code_that_only_a_newer_edition_holds_has_a_link_when_correlations_are_read(seeds_dir: Path) -> None:
+    """Otherwise it would be taken for the same code in the edition before."""
+    reference = load_reference(seeds_dir)
+    known = reference.hs_codes.with_columns(hs_revision=pl.col("hs_revisions").str.split(" ")).explode("hs_revision")
+    own = known.filter((pl.col("product_level") == 6) & (pl.col("hs_revision") > "H0"))
+    before = pl.lit("H") + (pl.col("hs_revision").str.slice(1).cast(pl.Int64) - 1).cast(pl.String)
+    new = own.with_columns(before=before).filter(
+        ~pl.struct("product_code", "before").is_in(
+            known.select(pl.struct("product_code", before="hs_revision"))["product_code"].implode()
+        )
+    )
+    unlinked = new.join(reference.hs_correlations, on=["product_code", "hs_revision"], how="anti")
+    assert new.height > 1_000
+    assert unlinked.select("hs_revision", "product_code").sort(pl.all()).rows() == []

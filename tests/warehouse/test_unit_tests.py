@@ -30,6 +30,7 @@ BROKEN_RULES = (
     ("marts/dim_product_family", "families.hs_revision_to =", "families.hs_revision_from ="),
     ("marts/dim_source_file", "account_reason = 'superseded_vintage'", "account = 'special'"),
     ("marts/fct_declaration", "where not is_rolled_up", "where is_rolled_up"),
+    ("marts/fct_declaration", "order by share_ratio desc", "order by share_ratio"),
     ("marts/fct_mirror_flow", "left join", "inner join"),
     ("marts/fct_mirror_total", "exports.flow_code = 'X'", "exports.flow_code = 'M'"),
     ("marts/fct_reporter_coverage", "coverage.declaration_count > 0", "coverage.declaration_count >= 0"),

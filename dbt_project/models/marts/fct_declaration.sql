@@ -1,7 +1,22 @@
 -- A monthly row can stand in two pairs: that of its month, and that of the year it was rolled up into.
+-- A row split over several pairs by a conversion of HS editions leads to the pair that holds most of it.
 with declarations as (
 
     select * from {{ ref('stg_comtrade__declarations') }}
+
+),
+
+ranked as (
+
+    select
+        declaration_id,
+        mirror_flow_id,
+        is_rolled_up,
+        row_number() over (
+            partition by declaration_id, is_rolled_up
+            order by share_ratio desc, mirror_flow_id
+        ) as part_number
+    from {{ ref('stg_reconciled__sources') }}
 
 ),
 
@@ -10,8 +25,8 @@ own_period as (
     select
         declaration_id,
         mirror_flow_id
-    from {{ ref('stg_reconciled__sources') }}
-    where not is_rolled_up
+    from ranked
+    where not is_rolled_up and part_number = 1
 
 ),
 
@@ -20,8 +35,8 @@ rolled_up as (
     select
         declaration_id,
         mirror_flow_id as annual_mirror_flow_id
-    from {{ ref('stg_reconciled__sources') }}
-    where is_rolled_up
+    from ranked
+    where is_rolled_up and part_number = 1
 
 )
 

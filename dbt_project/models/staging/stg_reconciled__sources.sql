@@ -10,6 +10,7 @@ renamed as (
         declaration_id,
         mirror_flow_id,
         side,
+        share_ratio,
         is_rolled_up
     from source
 

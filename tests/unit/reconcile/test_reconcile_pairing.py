@@ -284,9 +284,9 @@ def test_every_source_row_leads_to_its_pair_when_sides_are_summed(tables: reconc
     rows = frame(exports(), exports(product_code="440720"), imports(product_code="4407"), exports(account="special"))
     result = reconcile.pair(rows, complete(), tables)
     assert result.sources.rows() == [
-        ("d0001", "A-2019-276-616-4407", "exporter", False),
-        ("d0002", "A-2019-276-616-4407", "exporter", False),
-        ("d0003", "A-2019-276-616-4407", "importer", False),
+        ("d0001", "A-2019-276-616-4407", "exporter", 1.0, False),
+        ("d0002", "A-2019-276-616-4407", "exporter", 1.0, False),
+        ("d0003", "A-2019-276-616-4407", "importer", 1.0, False),
     ]
 
 

@@ -5,6 +5,7 @@ Belongs here: a real month and year of fish, a real year of wood. Does not belon
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ from orchestration import reconcile
 from orchestration.comtrade.contract import ContractTables, apply_contract
 from orchestration.comtrade.contract.schema import API_COLUMNS, LANDED
 from orchestration.reconcile.schema import DECLARATIONS
+from orchestration.reconcile.tables import no_correlations
 from orchestration.reference import Reference, load_reference
 from tests.unit.reconcile.builders import reconciled
 
@@ -42,6 +44,12 @@ def reference(seeds_dir: Path) -> Reference:
 def real_tables(reference: Reference) -> reconcile.ReconcileTables:
     names = reconcile.ReconcileTables.__dataclass_fields__
     return reconcile.ReconcileTables(**{name: getattr(reference, name) for name in names})
+
+
+@pytest.fixture(scope="module")
+def as_filed(real_tables: reconcile.ReconcileTables) -> reconcile.ReconcileTables:
+    """Tables that convert no edition: plain SQL joins the codes as they were filed."""
+    return replace(real_tables, hs_correlations=no_correlations())
 
 
 def _contracted(reference: Reference, frame: pl.DataFrame) -> pl.DataFrame:
@@ -80,9 +88,9 @@ def month(reference: Reference, shared_dir: Path) -> pl.DataFrame:
 
 
 def test_both_sided_cells_agree_with_plain_sql_when_a_real_month_of_fish_is_paired(
-    month: pl.DataFrame, real_tables: reconcile.ReconcileTables, shared_dir: Path
+    month: pl.DataFrame, as_filed: reconcile.ReconcileTables, shared_dir: Path
 ) -> None:
-    pairs = reconcile.pair(month, _everybody(month), real_tables).pairs
+    pairs = reconcile.pair(month, _everybody(month), as_filed).pairs
     counted = duckdb.execute(
         f"with cells as ({_MONTHS}) select count(*), sum(x.usd), sum(m.usd) from cells x join cells m "
         "using (period, exporter, importer, product) "
@@ -114,13 +122,13 @@ def test_a_real_month_of_fish_is_reconciled_whole_when_run_through_every_step(
 
 
 def test_both_sided_years_agree_with_plain_sql_when_real_months_of_fish_are_rolled_up(
-    reference: Reference, real_tables: reconcile.ReconcileTables, shared_dir: Path
+    reference: Reference, as_filed: reconcile.ReconcileTables, shared_dir: Path
 ) -> None:
     """Twelve months of each side, Hong Kong's nine months of imports left out."""
     fish = _fish(shared_dir, 2017)
     months = pl.concat(_contracted(reference, part) for part in fish.partition_by("period", maintain_order=True))
     year = reconcile.roll_up_year(months.clear(), months, 2017)
-    pairs = reconcile.pair(year, _everybody(year), real_tables).pairs
+    pairs = reconcile.pair(year, _everybody(year), as_filed).pairs
     counted = duckdb.execute(
         f"""
         with cells as ({_MONTHS}),
@@ -174,3 +182,23 @@ def test_both_sided_cells_agree_with_plain_sql_when_a_real_year_of_wood_is_paire
     assert two["exporter_value_usd"].sum() == pytest.approx(counted[1], rel=1e-9)
     assert two["importer_value_usd"].sum() == pytest.approx(counted[2], rel=1e-9)
     assert set(two["product_level"]) == {4}
+
+
+def test_false_one_sided_flows_vanish_and_no_value_does_when_a_real_month_of_two_editions_is_paired(
+    reference: Reference,
+    real_tables: reconcile.ReconcileTables,
+    as_filed: reconcile.ReconcileTables,
+    shared_dir: Path,
+) -> None:
+    """March 2017: some places file HS2012 still, others HS2017."""
+    month = _contracted(reference, _fish(shared_dir, 2017).filter(pl.col("period") == "201703"))
+    before, after = (reconcile.pair(month, _everybody(month), tables) for tables in (as_filed, real_tables))
+    account = reconcile.account_of_pairs(month, after.pairs)
+    assert (account["difference_usd"].abs() <= 1e-9 * account["declared_value_usd"]).all()
+    two_sided = [(result.pairs["status"] == "two_sided").sum() for result in (before, after)]
+    one_sided = [(result.pairs["status"] != "two_sided").sum() for result in (before, after)]
+    assert two_sided[1] - two_sided[0] >= 50
+    assert one_sided[0] - one_sided[1] >= 150
+    editions = pl.col("exporter_hs_revision") == pl.col("importer_hs_revision")
+    same = [result.pairs.filter(editions) for result in (before, after)]
+    assert same[0].drop("hs_ambiguity_ratio").equals(same[1].drop("hs_ambiguity_ratio"))
