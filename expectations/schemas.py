@@ -53,7 +53,7 @@ PAIRS = _columns(
     flag="exporter_is_weight_estimated importer_is_weight_estimated is_edition_mismatch is_rolled_up is_intra_eaeu "
     "is_left_out is_confidential",
 )
-SOURCES = _columns(text="declaration_id mirror_flow_id side", flag="is_rolled_up")
+SOURCES = _columns(text="declaration_id mirror_flow_id side", number="share_ratio", flag="is_rolled_up")
 MIRROR_FLOWS = PAIRS | _columns(
     text="cif_source method_name method_version",
     number="exporter_fob_usd importer_fob_usd cif_rate_ratio cif_rate_se_log gap_fob_usd gap_log_ratio "
@@ -61,7 +61,7 @@ MIRROR_FLOWS = PAIRS | _columns(
     "arrival_sd_log reconciled_fob_usd reconciled_fob_usd_p05 reconciled_fob_usd_p25 reconciled_fob_usd_p75 "
     "reconciled_fob_usd_p95 sd_log exporter_weight_ratio importer_weight_ratio exporter_bias_log "
     "importer_bias_log "
-    "chapter_effect_log exporter_sigma_log importer_sigma_log z_score p_value nes_reallocated_fob_usd "
+    "chapter_effect_log exporter_sigma_log importer_sigma_log z_score p_value nes_reallocated_fob_usd raked_fob_usd "
     "reconciled_net_weight_kg reconciled_net_weight_kg_p05 reconciled_net_weight_kg_p25 reconciled_net_weight_kg_p75 "
     "reconciled_net_weight_kg_p95 net_weight_sd_log net_weight_z_score "
     "reconciled_unit_value_fob_usd_per_kg reconciled_unit_value_fob_usd_per_kg_p05 "
@@ -70,11 +70,20 @@ MIRROR_FLOWS = PAIRS | _columns(
     flag="is_contiguous is_weight_unit_suspect",
 )
 MIRROR_TOTALS = _columns(
-    text="frequency period exporter_code exporter_iso3 importer_code importer_iso3 product_code status",
+    text="frequency period exporter_code exporter_iso3 importer_code importer_iso3 product_code status raking_status",
     integer="product_level",
     number="exporter_value_usd importer_value_usd exporter_fob_usd importer_fob_usd gap_fob_usd gap_log_ratio "
-    "exporter_coverage_ratio importer_coverage_ratio",
+    "exporter_coverage_ratio importer_coverage_ratio flows_mean_fob_usd raking_target_fob_usd raking_residual_fob_usd "
+    "raking_ratio",
     date="period_start",
+)
+NES_REALLOCATIONS = _columns(
+    text="frequency period side reporter_code reporter_iso3 product_code nes_code partner_code partner_iso3 "
+    "mirror_flow_id",
+    integer="product_level",
+    number="declared_fob_usd missing_fob_usd reallocated_fob_usd",
+    date="period_start",
+    flag="is_remainder",
 )
 RELIABILITY = _columns(
     text="frequency reporter_code reporter_iso3 measure role method_name method_version",
@@ -93,6 +102,7 @@ RECONCILED_TABLES = {
     "sources": SOURCES,
     "mirror_flows": MIRROR_FLOWS,
     "mirror_totals": MIRROR_TOTALS,
+    "nes_reallocations": NES_REALLOCATIONS,
     "reliability": RELIABILITY,
 }
 SEED_COLUMNS = {

@@ -40,6 +40,10 @@ class Settings(BaseSettings):
         default=None,
         description="CEPII's bilateral GeoDist file (dist_cepii.dta), to use its distances; default: great circles.",
     )
+    method: Literal["variance_components", "baci", "exporter_first", "importer_first", "geometric_mean"] = Field(
+        default="variance_components",
+        description="How two reports of a flow become one value (docs/methodology.md compares them).",
+    )
     keep_releases: int = Field(
         default=6,
         ge=1,

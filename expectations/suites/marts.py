@@ -24,6 +24,7 @@ REQUIRED_TABLES = (
     "fct_declaration",
     "fct_mirror_flow",
     "fct_mirror_total",
+    "fct_nes_reallocation",
     "fct_reporter_coverage",
     "mart_cif_model",
     "mart_conservation",

@@ -1,4 +1,4 @@
-"""Suite on reconciled flows: tables `pairs`, `sources`, `mirror_flows`, `mirror_totals`, `reliability`.
+"""Suite on reconciled flows: `pairs`, `sources`, `mirror_flows`, `mirror_totals`, `nes_reallocations`, `reliability`.
 
 Belongs here: what must be true of mirror pairs, valuations, gaps, estimates and intervals. Does not belong
 here: what single reporters filed (`landed_declarations`) or public tables (`marts`).
@@ -39,6 +39,7 @@ _CHAPTER = "coalesce(chapter_effect_log, 0)"
 _UNIT_VALUE = "reconciled_unit_value_fob_usd_per_kg"
 _HAS_WEIGHT = "({0}_net_weight_kg > 0 and not coalesce({0}_is_weight_estimated, true))"
 _REPORTED_WEIGHT = f"({_HAS_WEIGHT.format('exporter')} or {_HAS_WEIGHT.format('importer')})"
+_FILED = "ln(exporter_fob_usd), ln(importer_fob_usd)"
 # The chapter effect belongs to the difference of the two sides; either side may carry it.
 _SIDES = f"{_EXPORTER}, {_EXPORTER} - {_CHAPTER}, {_IMPORTER}, {_IMPORTER} + {_CHAPTER}"
 
@@ -58,6 +59,8 @@ def reconciled_flows(tables: GateTables) -> Suite:
             *_known_codes(tables),
             _keys(tables),
             _conservation(),
+            _areas_nes(),
+            _raking(),
             _calibration(),
             _plausibility(),
         ],
@@ -110,7 +113,9 @@ def _identity_rules() -> Part:
         ),
         "reconciled_value_lies_between_the_bias_corrected_sides": (
             f"{_TWO_POSITIVE_SIDES} and not coalesce(ln(reconciled_fob_usd) between "
-            f"least({_SIDES}) - 1e-6 and greatest({_SIDES}) + 1e-6, false)"
+            f"case when method_name = 'variance_components' then least({_SIDES}) else least({_FILED}) end - 1e-6 and "
+            f"case when method_name = 'variance_components' then greatest({_SIDES}) else greatest({_FILED}) end + "
+            "1e-6, false)"
         ),
         "weights_of_two_sided_flows_sum_to_one": (
             f"{_TWO_POSITIVE_SIDES} and not coalesce(abs(exporter_weight_ratio + importer_weight_ratio - 1) "
@@ -242,21 +247,23 @@ def _conservation() -> Part:
     """Dollars of the pair account against the dollars of the pairs, by way of the sources that lead between them.
 
     Every declared dollar stands once in its own period; every pair's side is the sum of the declarations it is made
-    of, those rolled up from months included. A year rolled up declares nothing of its own, so it is not counted twice.
+    of, those rolled up from months and those split by a conversion of HS editions (share_ratio) included. A year
+    rolled up declares nothing of its own, so it is not counted twice.
     """
     declared = (
         "select frequency, period, reporter_code, flow_code, sum(value_usd) as declared_usd from declarations "
         "where account = 'pair' and flow_code in ('X', 'M') group by all"
     )
     used_once = (
-        "select d.frequency, d.period, d.reporter_code, d.flow_code, sum(d.value_usd) as paired_usd from sources s "
-        "join declarations d using (declaration_id) where not s.is_rolled_up group by all"
+        "select d.frequency, d.period, d.reporter_code, d.flow_code, sum(d.value_usd * s.share_ratio) as paired_usd "
+        "from sources s join declarations d using (declaration_id) where not s.is_rolled_up group by all"
     )
     # The id of a pair spells its keys (a check of its own), so that a pair that is gone is missed here.
     made_of = (
         "select split_part(s.mirror_flow_id, '-', 1) as frequency, split_part(s.mirror_flow_id, '-', 2) as period, "
         "split_part(s.mirror_flow_id, '-', case s.side when 'exporter' then 3 else 4 end) as reporter_code, "
-        "case s.side when 'exporter' then 'X' else 'M' end as flow_code, sum(d.value_usd) as declared_usd "
+        "case s.side when 'exporter' then 'X' else 'M' end as flow_code, "
+        "sum(d.value_usd * s.share_ratio) as declared_usd "
         "from sources s join declarations d using (declaration_id) group by all"
     )
     sides = (
@@ -303,6 +310,65 @@ def _conservation() -> Part:
                 f"select * from ({compared}) where {apart} > 1e-6 * greatest(declared_usd, 1) order by {key}",
             ),
             Figure("silent_partners_did_report", f"select count(*) from ({silent})", silent),
+        ],
+    )
+
+
+def _areas_nes() -> Part:
+    """What was filed under areas nes: set beside missing flows, or left with the area, and nothing else."""
+    cell = "frequency, period, side, reporter_code, product_code"
+    repeated = (
+        f"select {cell}, partner_code, count(*) as row_count from nes_reallocations group by all having count(*) > 1"
+    )
+    lost = (
+        f"select {cell}, max(declared_fob_usd) as declared_fob_usd, sum(reallocated_fob_usd) as reallocated_fob_usd "
+        "from nes_reallocations group by all "
+        "having abs(max(declared_fob_usd) - sum(reallocated_fob_usd)) > 0.01 + 1e-9 * max(declared_fob_usd)"
+    )
+    too_much = (
+        f"select {cell}, partner_code, mirror_flow_id, missing_fob_usd, reallocated_fob_usd from nes_reallocations "
+        "where reallocated_fob_usd < 0 or (not is_remainder and not coalesce(reallocated_fob_usd <= missing_fob_usd, "
+        "false))"
+    )
+    return figures(
+        "areas_not_specified",
+        [
+            Figure(
+                "nes_reallocation_keys_are_unique",
+                f"select count(*) from ({repeated})",
+                f"{repeated} order by {cell}, partner_code",
+            ),
+            Figure("areas_nes_are_conserved", f"select count(*) from ({lost})", f"{lost} order by {cell}"),
+            Figure(
+                "missing_flows_take_no_more_than_they_lack",
+                f"select count(*) from ({too_much})",
+                f"{too_much} order by {cell}, partner_code",
+            ),
+        ],
+    )
+
+
+def _raking() -> Part:
+    """Raked flows of a corridor add up to its total; a corridor that is not raked has none."""
+    corridor = "frequency, period, exporter_code, importer_code"
+    raked = f"select {corridor}, sum(raked_fob_usd) as raked_fob_usd from mirror_flows group by all"
+    targets = (
+        f"select {corridor}, raking_target_fob_usd from mirror_totals where product_code = 'TOTAL' and "
+        "raking_status = 'raked'"
+    )
+    apart = (
+        f"select * from ({raked}) full join ({targets}) using ({corridor}) where "
+        "(raked_fob_usd is null) <> (raking_target_fob_usd is null) or "
+        "abs(raked_fob_usd - raking_target_fob_usd) > 0.01 + 1e-9 * raking_target_fob_usd"
+    )
+    return figures(
+        "raking_to_totals",
+        [
+            Figure(
+                "raked_flows_add_up_to_their_total",
+                f"select count(*) from ({apart})",
+                f"{apart} order by {corridor}",
+            ),
         ],
     )
 

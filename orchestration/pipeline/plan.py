@@ -98,11 +98,11 @@ def code_fingerprint(project_dir: Path = PROJECT_DIR) -> str:
 
 
 def input_fingerprint(settings: Settings) -> str:
-    """Fingerprint of input, reference tables and code; equal fingerprints give equal releases.
+    """Fingerprint of input, reference tables, method and code; equal fingerprints give equal releases.
 
     Raises PlanError when the source is `files` and the folder is missing or empty.
     """
-    shared = (reference_fingerprint(settings.seeds_dir, settings.distances), code_fingerprint())
+    shared = (reference_fingerprint(settings.seeds_dir, settings.distances), code_fingerprint(), settings.method)
     if settings.source == "sample":
         return combine("sample", repr(world_config(settings)), *shared)
     folder, files = source_files(settings)

@@ -21,7 +21,9 @@ from orchestration.reconcile.cif_model import PUBLISHED_MODEL
 from orchestration.reference import Reference
 from orchestration.sums import exact_sum
 
-PAIR_TABLES = ("pairs", "sources")
+DEFAULT_METHOD = reconcile.VarianceComponents.name
+PAIR_TABLES = ("pairs", "sources", "nes_declared")
+FLOW_TABLES = ("mirror_flows", "mirror_totals", "nes_reallocations")
 # The pairs stand on disk already: of the valued ones only what is new.
 VALUED_BESIDE_PAIRS = [*schema.PAIR_KEY, *(name for name in schema.VALUED if name not in schema.PAIRS)]
 PARAMETER_TABLES = (*reconcile.MODEL_TABLES, "cif_model")
@@ -49,7 +51,7 @@ def pair_periods(
     """Pair both declarations of every flow, period by period; a year also takes months that make a whole year."""
     tables = reconcile_tables(reference)
     stamps = Stamps(paths.reconciled / "_stamps" / "pairs")
-    for table in (*PAIR_TABLES, "valuation_training", "valued", "mirror_flows", "mirror_totals"):
+    for table in (*PAIR_TABLES, "valuation_training", "valued", *FLOW_TABLES):
         remove_other_files(paths.reconciled / table, set(all_period_keys))
     return each_period(lambda key: _pair_period(paths, key, all_period_keys, tables, stamps, code), period_keys)
 
@@ -109,7 +111,13 @@ def _pair_period(
         declarations = _declarations(inputs, key)
         paired = reconcile.pair(declarations, completeness, tables)
         training = reconcile.valuation_training(reconcile.cif_sources(paired.pairs, tables))
-        for name, frame in (("pairs", paired.pairs), ("sources", paired.sources), ("valuation_training", training)):
+        made = {
+            "pairs": paired.pairs,
+            "sources": paired.sources,
+            "nes_declared": reconcile.nes_declared(declarations, tables),
+            "valuation_training": training,
+        }
+        for name, frame in made.items():
             write_frame(outputs[name], frame)
         stamps.write(key, fingerprint)
     counted = pl.scan_parquet(outputs["pairs"]).select(
@@ -187,48 +195,64 @@ def _fit_valuation(
 
 
 def reconcile_periods(
-    paths: DataPaths, period_keys: Sequence[str], reference: Reference, code: str
+    paths: DataPaths, period_keys: Sequence[str], reference: Reference, code: str, method: str = DEFAULT_METHOD
 ) -> list[PeriodSummary]:
-    """Reconciled flows and mirrored control totals, period by period."""
+    """Reconciled flows, mirrored control totals and areas nes, period by period; `method` is one of ESTIMATORS."""
     folder = paths.reconciled / "parameters"
     tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in reconcile.MODEL_TABLES}
     models = {measure: reconcile.model_of(tables, measure) for measure in reconcile.MEASURES}
     stamps = Stamps(paths.reconciled / "_stamps" / "flows")
-    fitted = combine(*(sha256_of_file(folder / f"{name}.parquet") for name in PARAMETER_TABLES), code)
-    return each_period(lambda key: _reconcile_period(paths, key, models, reference, stamps, fitted), period_keys)
+    fitted = combine(*(sha256_of_file(folder / f"{name}.parquet") for name in PARAMETER_TABLES), code, method)
+    estimator = reconcile.ESTIMATORS[method]()
+    return each_period(
+        lambda key: _reconcile_period(paths, key, models, estimator, reference, stamps, fitted), period_keys
+    )
 
 
 def _reconcile_period(
     paths: DataPaths,
     key: str,
     models: Mapping[str, reconcile.ReliabilityModel],
+    estimator: reconcile.Estimator,
     reference: Reference,
     stamps: Stamps,
     fitted: str,
 ) -> PeriodSummary:
-    source = paths.table("reconciled", "valued", key)
-    totals_source = paths.table("contracted", "control_totals", key)
-    flows, totals = (paths.table("reconciled", name, key) for name in ("mirror_flows", "mirror_totals"))
-    pairs = paths.table("reconciled", "pairs", key)
-    fingerprint = combine(*(sha256_of_file(path) for path in (source, pairs, totals_source)), fitted)
-    current = stamps.is_current(key, fingerprint, [flows, totals])
+    inputs = {name: paths.table("reconciled", name, key) for name in ("valued", "pairs", "nes_declared")}
+    inputs["control_totals"] = paths.table("contracted", "control_totals", key)
+    outputs = {name: paths.table("reconciled", name, key) for name in FLOW_TABLES}
+    fingerprint = combine(*(sha256_of_file(path) for path in inputs.values()), fitted)
+    current = stamps.is_current(key, fingerprint, outputs.values())
     if not current:
-        valued = _valued(pl.read_parquet(pairs), pl.read_parquet(source))
-        estimated = reconcile.estimate(valued, models[reconcile.VALUE])
-        write_frame(flows, reconcile.reconcile_quantities(estimated, models))
-        pairable = reference.places.filter(pl.col("mirror_role") == "pair").select("place_code")
-        mirrored = reconcile.mirror_totals(
-            pl.read_parquet(totals_source),
-            completeness_of(paths, key),
-            pairable,
-            _mean_margin(valued, reference),
-            reference.valuation_by_reporter_year,
-        )
-        write_frame(totals, mirrored)
+        read = {name: pl.read_parquet(path) for name, path in inputs.items()}
+        made = _flow_tables(read, completeness_of(paths, key), models, estimator, reference)
+        for name, path in outputs.items():
+            write_frame(path, made[name])
         stamps.write(key, fingerprint)
-    counted = pl.scan_parquet(flows).select(pl.len(), exact_sum("reconciled_fob_usd")).collect()
+    counted = pl.scan_parquet(outputs["mirror_flows"]).select(pl.len(), exact_sum("reconciled_fob_usd")).collect()
     rows, value = counted.row(0)
     return PeriodSummary(key, int(rows), float(value or 0.0), current)
+
+
+def _flow_tables(
+    read: Mapping[str, pl.DataFrame],
+    completeness: pl.DataFrame,
+    models: Mapping[str, reconcile.ReliabilityModel],
+    estimator: reconcile.Estimator,
+    reference: Reference,
+) -> dict[str, pl.DataFrame]:
+    """The three tables of one period that the flows are told in (FLOW_TABLES)."""
+    valued = _valued(read["pairs"], read["valued"])
+    margin = _mean_margin(valued, reference)
+    fob_importers = reference.valuation_by_reporter_year
+    flows = reconcile.estimate(valued, models[reconcile.VALUE], estimator)
+    flows = reconcile.reconcile_quantities(flows, models, estimator)
+    pairable = reference.places.filter(pl.col("mirror_role") == "pair").select("place_code")
+    totals = reconcile.mirror_totals(read["control_totals"], completeness, pairable, margin, fob_importers)
+    totals = reconcile.rake_totals(totals, flows)
+    reallocations = reconcile.reallocate_nes(read["nes_declared"], flows, margin, fob_importers)
+    flows = reconcile.with_nes(reconcile.rake_flows(flows, totals), reallocations)
+    return {"mirror_flows": flows, "mirror_totals": totals, "nes_reallocations": reallocations}
 
 
 def _valued(pairs: pl.DataFrame, beside: pl.DataFrame) -> pl.DataFrame:

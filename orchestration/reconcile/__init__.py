@@ -2,10 +2,11 @@
 
 Belongs here: pure functions on frames of one period plus small parameter tables (orientation, pairing, valuation,
 reliability, value and interval). Does not belong here: reading or writing, the orchestrator, what makes a passage.
-Order of calls: per period `roll_up_year` (years only), `pair`, `mirror_totals`, `valuation_training`; across periods
+Order of calls: per period `roll_up_year` (years only), `pair`, `nes_declared`, `valuation_training`; across periods
 `fit_valuation`; per period `apply_valuation`, `with_previous_month` (months only), `reliability_training` and
 `quantity_training`; across periods `fit_reliability`, once per measure; per period `estimate` and
-`reconcile_quantities`. Every engine that can map a function over partitions can run it.
+`reconcile_quantities`, then `mirror_totals` and `rake_totals` with `rake_flows`, `reallocate_nes` with `with_nes`.
+Every engine that can map a function over partitions can run it.
 """
 
 from orchestration.reconcile.arrival_frames import with_previous_month
@@ -14,6 +15,7 @@ from orchestration.reconcile.cif_training import valuation_training
 from orchestration.reconcile.conservation import account_of_pairs
 from orchestration.reconcile.estimate import METHOD_VERSION, estimate
 from orchestration.reconcile.estimators import ESTIMATORS, Estimator, VarianceComponents
+from orchestration.reconcile.nes import nes_declared, reallocate_nes, with_nes
 from orchestration.reconcile.pair import PairResult, pair
 from orchestration.reconcile.quantities import (
     MEASURES,
@@ -26,6 +28,7 @@ from orchestration.reconcile.quantities import (
     reconcile_quantities,
     stack_models,
 )
+from orchestration.reconcile.raking import RAKING_STATUSES, rake_flows, rake_totals
 from orchestration.reconcile.reliability import ReliabilityModel, fit_reliability, reliability_training
 from orchestration.reconcile.reporting import STATUSES
 from orchestration.reconcile.rollup import can_roll_up, months_filed, roll_up_year
@@ -39,6 +42,7 @@ __all__ = [
     "METHOD_VERSION",
     "MODEL_TABLES",
     "NET_WEIGHT",
+    "RAKING_STATUSES",
     "STATUSES",
     "UNIT_VALUE",
     "VALUE",
@@ -58,12 +62,17 @@ __all__ = [
     "mirror_totals",
     "model_of",
     "months_filed",
+    "nes_declared",
     "pair",
     "quantity_training",
+    "rake_flows",
+    "rake_totals",
+    "reallocate_nes",
     "reconcile_quantities",
     "reliability_training",
     "roll_up_year",
     "stack_models",
     "valuation_training",
+    "with_nes",
     "with_previous_month",
 ]

@@ -73,7 +73,7 @@ class ExporterFirst:
     """
 
     name = "exporter_first"
-    version = "1"
+    version = METHOD_VERSION
 
     def estimate(self, valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
         """Add the estimate in logarithms; NULL where no side is positive."""
@@ -88,7 +88,7 @@ class ImporterFirst:
     """
 
     name = "importer_first"
-    version = "1"
+    version = METHOD_VERSION
 
     def estimate(self, valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
         """Add the estimate in logarithms; NULL where no side is positive."""
@@ -99,7 +99,7 @@ class GeometricMean:
     """Both reports weigh the same, in logarithms, the importer's taken to FOB; no bias is taken off."""
 
     name = "geometric_mean"
-    version = "1"
+    version = METHOD_VERSION
 
     def estimate(self, valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
         """Add the estimate in logarithms; NULL where no side is positive."""
@@ -116,7 +116,7 @@ class Baci:
     """
 
     name = "baci"
-    version = "1"
+    version = METHOD_VERSION
 
     def estimate(self, valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
         """Add the estimate in logarithms; NULL where no side is positive."""

@@ -124,6 +124,7 @@ MIRROR_FLOWS: Schema = {
     "z_score": NUMBER,
     "p_value": NUMBER,
     "nes_reallocated_fob_usd": NUMBER,
+    "raked_fob_usd": NUMBER,
     "reconciled_net_weight_kg": NUMBER,
     "reconciled_net_weight_kg_p05": NUMBER,
     "reconciled_net_weight_kg_p25": NUMBER,
@@ -157,6 +158,40 @@ MIRROR_TOTALS: Schema = {
     "gap_log_ratio": NUMBER,
     "exporter_coverage_ratio": NUMBER,
     "importer_coverage_ratio": NUMBER,
+    "flows_mean_fob_usd": NUMBER,
+    "raking_target_fob_usd": NUMBER,
+    "raking_residual_fob_usd": NUMBER,
+    "raking_ratio": NUMBER,
+    "raking_status": TEXT,
+}
+
+_NES_CELL: Schema = {
+    **_PERIOD,
+    "side": TEXT,
+    "reporter_code": TEXT,
+    "reporter_iso3": TEXT,
+    "product_code": TEXT,
+    "product_level": COUNT,
+}
+
+NES_DECLARED: Schema = {
+    **_NES_CELL,
+    "partner_code": TEXT,
+    "declared_usd": NUMBER,
+    "declared_fob_usd": NUMBER,
+    "declaration_count": COUNT,
+}
+
+NES_REALLOCATIONS: Schema = {
+    **_NES_CELL,
+    "nes_code": TEXT,
+    "partner_code": TEXT,
+    "partner_iso3": TEXT,
+    "mirror_flow_id": TEXT,
+    "declared_fob_usd": NUMBER,
+    "missing_fob_usd": NUMBER,
+    "reallocated_fob_usd": NUMBER,
+    "is_remainder": FLAG,
 }
 
 RELIABILITY: Schema = {

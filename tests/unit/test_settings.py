@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from orchestration.pipeline.reconciliation import DEFAULT_METHOD
+from orchestration.reconcile import ESTIMATORS, VarianceComponents
 from orchestration.settings import PROJECT_DIR, Settings, settings_table
 
 
@@ -20,6 +22,11 @@ def test_defaults_need_no_environment_when_the_planted_world_runs() -> None:
     settings = Settings()
     assert settings.source == "sample"
     assert settings.data_folder == PROJECT_DIR / "data" / "sample"
+
+
+def test_every_estimator_can_be_chosen_when_it_is_named() -> None:
+    assert {Settings(method=name).method for name in ESTIMATORS} == set(ESTIMATORS)  # type: ignore[arg-type]
+    assert Settings().method == VarianceComponents.name == DEFAULT_METHOD
 
 
 def test_each_setting_is_read_when_its_variable_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

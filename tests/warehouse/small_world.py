@@ -77,6 +77,8 @@ def _add_corridor_total(world: World) -> None:
         | {"exporter_code": "156", "exporter_iso3": "CHN", "importer_code": "398", "importer_iso3": "KAZ"}
         | {"status": "two_sided", "exporter_value_usd": 5000.0, "importer_value_usd": 5250.0}
         | {"exporter_fob_usd": 5000.0, "importer_fob_usd": 5048.0, "gap_fob_usd": -48.0, "gap_log_ratio": -0.0095}
+        | {"flows_mean_fob_usd": 4900.0, "raking_target_fob_usd": 5024.0, "raking_residual_fob_usd": 124.0}
+        | {"raking_ratio": 5024.0 / 4900.0, "raking_status": "raked"}
     )
     world.tables["mirror_totals"] = pl.DataFrame([seen], schema=mirror.schema)
 

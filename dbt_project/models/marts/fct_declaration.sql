@@ -14,7 +14,7 @@ ranked as (
         is_rolled_up,
         row_number() over (
             partition by declaration_id, is_rolled_up
-            order by share_ratio desc, mirror_flow_id
+            order by share_ratio desc nulls last, mirror_flow_id asc nulls last
         ) as part_number
     from {{ ref('stg_reconciled__sources') }}
 

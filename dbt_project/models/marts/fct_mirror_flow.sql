@@ -72,6 +72,7 @@ select
     flows.p_value,
     q_values.q_value,
     flows.nes_reallocated_fob_usd,
+    flows.raked_fob_usd,
     flows.reconciled_net_weight_kg,
     flows.reconciled_net_weight_kg_p05,
     flows.reconciled_net_weight_kg_p25,

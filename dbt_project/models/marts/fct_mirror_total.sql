@@ -42,6 +42,11 @@ select
     totals.gap_log_ratio,
     totals.exporter_coverage_ratio,
     totals.importer_coverage_ratio,
+    totals.flows_mean_fob_usd,
+    totals.raking_target_fob_usd,
+    totals.raking_residual_fob_usd,
+    totals.raking_ratio,
+    totals.raking_status,
     {{ run_columns() }}
 from totals
 left join valued as exports

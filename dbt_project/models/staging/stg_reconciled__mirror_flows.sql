@@ -79,6 +79,7 @@ renamed as (
         z_score,
         p_value,
         nes_reallocated_fob_usd,
+        raked_fob_usd,
         reconciled_net_weight_kg,
         reconciled_net_weight_kg_p05,
         reconciled_net_weight_kg_p25,

@@ -24,7 +24,12 @@ renamed as (
         gap_fob_usd,
         gap_log_ratio,
         exporter_coverage_ratio,
-        importer_coverage_ratio
+        importer_coverage_ratio,
+        flows_mean_fob_usd,
+        raking_target_fob_usd,
+        raking_residual_fob_usd,
+        raking_ratio,
+        raking_status
     from source
 
 )

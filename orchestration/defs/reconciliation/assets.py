@@ -76,7 +76,9 @@ def parameters(warehouse: WarehouseParameter) -> dg.MaterializeResult:
 )
 def mirror_flows(context: dg.AssetExecutionContext, warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """Reconciled flows with their intervals, and corridor totals from both sides."""
-    summaries = reconcile_periods(warehouse.paths, context.partition_keys, warehouse.reference, _code(warehouse))
+    summaries = reconcile_periods(
+        warehouse.paths, context.partition_keys, warehouse.reference, _code(warehouse), warehouse.settings.method
+    )
     return dg.MaterializeResult(metadata=period_metadata(context, FLOWS, summaries))
 
 

@@ -222,6 +222,10 @@ RECONCILED: dict[str, Defect] = {
     "half_of_the_gaps_lie_within_their_middle_half": many_with("mirror_flows", 20, z_score=0.0),
     "every_pair_is_reconciled_once": drop_rows("mirror_flows", pl.col("exporter_code") == "156"),
     "every_paired_dollar_stands_in_exactly_one_pair": drop_rows("pairs", pl.col("exporter_code") == "156"),
+    "nes_reallocation_keys_are_unique": repeat_first("nes_reallocations"),
+    "areas_nes_are_conserved": drop_rows("nes_reallocations", pl.col("is_remainder")),
+    "missing_flows_take_no_more_than_they_lack": put("nes_reallocations", "missing_fob_usd", 59.0),
+    "raked_flows_add_up_to_their_total": put("mirror_flows", "raked_fob_usd", 5.0),
     "silent_partners_did_report": each(ONE_SIDED, put("mirror_flows", "status", "exporter_only_partner_nonreporting")),
     "the_median_gap_is_small": put("mirror_flows", "gap_log_ratio", 1.0, pl.lit(True)),
     "both_sides_of_two_sided_flows_add_up_alike": put(

@@ -69,6 +69,7 @@ def write_staging(world: World, path: Path) -> None:
             "fct_declaration": f"select *, {marks} from declarations",
             "fct_mirror_flow": f"select *, '{RUN_ID}' as run_id from mirror_flows",
             "fct_mirror_total": f"select *, {marks} from mirror_totals",
+            "fct_nes_reallocation": f"select *, {marks} from nes_reallocations",
             "fct_reporter_coverage": f"select *, {marks} from coverage",
             "mart_discrepancy": f"select mirror_flow_id, p_value, p_value as q_value, {marks} from mirror_flows",
             "dim_place_role": f"select distinct reporter_code as place_code, {marks} from declarations",

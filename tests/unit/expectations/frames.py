@@ -21,6 +21,7 @@ from expectations.schemas import (
     KNOWN_MEASURES,
     MIRROR_FLOWS,
     MIRROR_TOTALS,
+    NES_REALLOCATIONS,
     PAIRS,
     RECONCILED_TABLES,
     RELIABILITY,
@@ -57,6 +58,7 @@ PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "fct_declaration": ("declaration_id",),
     "fct_mirror_flow": ("mirror_flow_id",),
     "fct_mirror_total": ("frequency", "period", "exporter_code", "importer_code", "product_code"),
+    "fct_nes_reallocation": ("frequency", "period", "side", "reporter_code", "product_code", "partner_code"),
     "fct_reporter_coverage": ("frequency", "period", "reporter_code", "flow_code"),
     "mart_discrepancy": ("mirror_flow_id",),
     "dim_place_role": ("place_code",),
@@ -340,10 +342,11 @@ def _reconciled(pair: dict[str, Any]) -> dict[str, Any]:
         "reconciled_unit_value_fob_usd_per_kg_p25": estimate / 11,
         "reconciled_unit_value_fob_usd_per_kg_p75": estimate / 9,
         "reconciled_unit_value_fob_usd_per_kg_p95": estimate / 8,
+        "nes_reallocated_fob_usd": 0.0,
         "unit_value_sd_log": 0.12,
         "unit_value_z_score": 0.1,
         "is_weight_unit_suspect": False,
-        "method_name": "precision_weighted",
+        "method_name": "variance_components",
         "method_version": METHOD_VERSION,
     }
 
@@ -369,6 +372,28 @@ def _mirror_totals() -> pl.DataFrame:
     return frame(MIRROR_TOTALS, rows)
 
 
+def _nes_reallocations() -> pl.DataFrame:
+    """What 156 filed of one product under areas nes: part of it beside a flow that it did not file."""
+    cell = {
+        "frequency": "A",
+        "period": "2020",
+        "period_start": start_of("A", "2020"),
+        "side": "exporter",
+        "reporter_code": "156",
+        "reporter_iso3": "CHN",
+        "product_code": "847130",
+        "product_level": 6,
+        "nes_code": "899",
+        "declared_fob_usd": 100.0,
+    }
+    part = {"partner_code": "643", "mirror_flow_id": "A-2020-156-643-847130", "missing_fob_usd": 60.0}
+    rows = [
+        cell | part | {"reallocated_fob_usd": 60.0, "is_remainder": False},
+        cell | {"partner_code": "899", "reallocated_fob_usd": 40.0, "is_remainder": True},
+    ]
+    return frame(NES_REALLOCATIONS, rows)
+
+
 def _reliability() -> pl.DataFrame:
     rows = [
         {
@@ -386,7 +411,7 @@ def _reliability() -> pl.DataFrame:
             "distance_log": 0.2,
             "pair_count": 60,
             "is_shrunk": False,
-            "method_name": "precision_weighted",
+            "method_name": "variance_components",
             "method_version": METHOD_VERSION,
         }
         for frequency in ("A", "M")
@@ -406,6 +431,7 @@ def make_world() -> World:
             "declaration_id": pair[f"{side}_declaration_id"],
             "mirror_flow_id": pair["mirror_flow_id"],
             "side": side,
+            "share_ratio": 1.0,
             "is_rolled_up": False,
         }
         for pair in pairs
@@ -419,6 +445,7 @@ def make_world() -> World:
         "sources": frame(RECONCILED_TABLES["sources"], sources),
         "mirror_flows": frame(MIRROR_FLOWS, [_reconciled(pair) for pair in pairs]),
         "mirror_totals": _mirror_totals(),
+        "nes_reallocations": _nes_reallocations(),
         "reliability": _reliability(),
     }
     landed = declarations.select("delivery_id", pl.col("value_usd").alias("primaryValue"))

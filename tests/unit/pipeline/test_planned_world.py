@@ -48,5 +48,6 @@ def test_another_world_is_another_input_when_any_of_its_settings_changes() -> No
         {"sample_frequencies": "A"},
         {"sample_seed": 8},
         {"sample_world": "hard"},
+        {"method": "baci"},
     ]
     assert len({input_fingerprint(Settings.model_validate(one)) for one in changes}) == len(changes)
