@@ -111,6 +111,8 @@ def _coarse(codes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 
     Of those in chapters that are never converted it is known that they may not be compared.
     """
+    # A code of several corridors, whose newest editions may differ, is one code here.
+    codes = codes.select(*_CODE).unique().sort(*_CODE)
     crossing = []
     for level in _COARSE_LEVELS:
         ends = steps.select(_step="hs_revision", a=_cut("product_code", level), b=_cut("_to", level))

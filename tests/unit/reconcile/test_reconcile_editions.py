@@ -155,6 +155,20 @@ def test_headings_are_unknown_only_when_goods_left_or_entered_them() -> None:
     }  # fmt: skip
 
 
+def test_a_heading_stands_once_when_corridors_differ_in_their_newest_edition() -> None:
+    to_canada = {"partner_code": CANADA}
+    from_germany = {"reporter_code": CANADA, "partner_code": GERMANY, "hs_revision": "H4"}
+    paired = _pair(
+        exports(product_code="4411", hs_revision="H5"),
+        imports(product_code="4411", hs_revision="H4"),
+        exports(product_code="4411", hs_revision="H5", **to_canada),
+        exports(product_code="4412", **NEW, **to_canada),
+        imports(product_code="4411", **from_germany),
+    )
+    assert paired.sources.group_by("declaration_id").len()["len"].to_list() == [1] * 5
+    assert paired.pairs["exporter_value_usd"].to_list() == [100.0] * 3
+
+
 def test_nothing_changes_when_both_sides_file_one_edition() -> None:
     rows = [exports(product_code=c, **NEW) for c in ("440791", "440792", "850100")]
     rows += [imports(product_code=c, **NEW) for c in ("440710", "440792")]
