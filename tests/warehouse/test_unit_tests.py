@@ -30,6 +30,7 @@ BROKEN_RULES = (
     ("marts/dim_control", "jurisdiction <> 'none'", "jurisdiction is not null"),
     ("marts/dim_period", "where period_start is not null", "where true"),
     ("marts/dim_product", "where jurisdiction <> 'none'", "where true"),
+    ("marts/dim_product", "inner join {{ ref('hs_codes') }}", "left join {{ ref('hs_codes') }}"),
     ("marts/dim_product_family", "families.hs_revision_to =", "families.hs_revision_from ="),
     ("marts/dim_source_file", "account_reason = 'superseded_vintage'", "account = 'special'"),
     ("marts/fct_declaration", "where not is_rolled_up", "where is_rolled_up"),
