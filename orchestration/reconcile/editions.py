@@ -1,4 +1,4 @@
-"""Two editions of the Harmonized System in one corridor: the newer side is read in the codes of the older edition.
+"""Two editions of the Harmonized System in one corridor and chapter: the newer is read in the codes of the older.
 
 Belongs here: which rows are converted, the weights of a split, how ambiguous a pair is, and the variance that follows.
 Does not belong here: the links themselves (seed hs_correlations), how sides are paired (`pair`).
@@ -41,7 +41,7 @@ def hs_variance(side: str) -> pl.Expr:
 
 
 def onto_older_edition(rows: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
-    """Read the newer side of every corridor of two editions in the codes of the older one.
+    """Read the newer side of every chapter of a corridor filed in two editions in the codes of the older one.
 
     Args: oriented rows (with side, exporter_code, importer_code) of one period, tables with hs_correlations.
     Returns: the rows, a split one as several, plus share_ratio (the part of the declaration; sums to one per
@@ -60,26 +60,43 @@ def onto_older_edition(rows: pl.DataFrame, tables: ReconcileTables) -> pl.DataFr
         _is_across=pl.lit(False),
         _is_split=pl.lit(False),
     )
-    corridors = _corridors_of_two_editions(rows)
-    if corridors.is_empty():
+    chapters = _chapters_of_two_editions(rows)
+    if chapters.is_empty():
         return plain
-    inside = plain.join(corridors, on=list(CORRIDOR), how="left", maintain_order="left")
+    inside = plain.with_columns(_chapter=_chapter())
+    inside = inside.join(chapters, on=[*CORRIDOR, "_chapter"], how="left", maintain_order="left")
     touched = inside.filter(pl.col("_older").is_not_null())
     converted = _convert(touched, rows, links_of(touched, tables.hs_correlations))
     untouched = inside.filter(pl.col("_older").is_null())
     return pl.concat([untouched.select(plain.columns), converted.select(plain.columns)])
 
 
-def _corridors_of_two_editions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Corridors that both sides filed, in more than one edition: their oldest (_older) and newest (_newest)."""
+def _chapters_of_two_editions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Corridors and chapters whose two sides file other editions: the oldest (_older) and newest (_newest).
+
+    By chapter, because a reporter's annual set of one chapter and months of another may stand in other editions. A side
+    that files nothing of the chapter stands there in the editions of its other goods in the corridor.
+    """
     known = rows.filter(pl.col("hs_revision").str.contains(r"^H\d$"))
+    known = known.select(*CORRIDOR, "side", "hs_revision", _chapter=_chapter())
     if known["hs_revision"].n_unique() < 2:
-        return known.select(*CORRIDOR, _older="hs_revision", _newest="hs_revision").clear()
-    editions = known.group_by(CORRIDOR).agg(
-        _older=pl.col("hs_revision").min(), _newest=pl.col("hs_revision").max(), _sides=pl.col("side").n_unique()
+        return known.select(*CORRIDOR, "_chapter", _older="hs_revision", _newest="hs_revision").clear()
+    span = {"_older": pl.col("hs_revision").min(), "_newest": pl.col("hs_revision").max()}
+    by_corridor = known.group_by(CORRIDOR).agg(_sides=pl.col("side").n_unique(), **span)
+    mixed = by_corridor.filter((pl.col("_sides") == 2) & (pl.col("_older") != pl.col("_newest")))
+    inside = known.join(mixed.select(CORRIDOR), on=list(CORRIDOR), how="semi")
+    own = inside.group_by(*CORRIDOR, "_chapter", "side").agg(**span)
+    elsewhere = inside.group_by(*CORRIDOR, "side").agg(_older_any=span["_older"], _newest_any=span["_newest"])
+    each = own.select(*CORRIDOR, "_chapter").unique().join(elsewhere, on=list(CORRIDOR))
+    each = each.join(own, on=[*CORRIDOR, "_chapter", "side"], how="left").with_columns(
+        pl.coalesce("_older", "_older_any"), pl.coalesce("_newest", "_newest_any")
     )
-    both = editions.filter((pl.col("_sides") == 2) & (pl.col("_older") != pl.col("_newest")))
-    return both.drop("_sides").sort(CORRIDOR)
+    both = each.group_by(*CORRIDOR, "_chapter").agg(pl.col("_older").min(), pl.col("_newest").max())
+    return both.filter(pl.col("_older") != pl.col("_newest")).sort(*CORRIDOR, "_chapter")
+
+
+def _chapter() -> pl.Expr:
+    return pl.col("product_code").str.slice(0, 2)
 
 
 def _convert(touched: pl.DataFrame, everybody: pl.DataFrame, links: Links) -> pl.DataFrame:

@@ -183,6 +183,23 @@ def _sub(flow: str, **changes: Any) -> dict[str, Any]:
     return exports(**({"account": "special", "account_reason": "sub_flow"} | changes)) | {"flow_code": flow}
 
 
+def test_a_chapter_that_both_sides_file_in_one_edition_stays_when_another_chapter_is_mixed() -> None:
+    # Canada's set of wood is older than its set of fish: fish of both sides in H6 has nothing to be converted for.
+    links = pl.concat(
+        [LINKS, pl.DataFrame([("H6", "030391", "H5", "030390")], schema=list(CORRELATION_COLUMNS), orient="row")]
+    )
+    fish, wood = {"product_code": "030391"} | NEW, {"product_code": "440791"} | NEW
+    rows = [exports(**fish), imports(**fish), exports(**wood), imports(product_code="440710", hs_revision="H5")]
+    flows = _flows(*rows, tables=small_tables(hs_correlations=links))
+    assert set(flows) == {"030391", "440710"}
+    assert flows["030391"]["is_edition_mismatch"] is False
+    assert flows["030391"]["hs_revision"] == "H6"
+    # Who files none of a chapter stands in the edition of its other goods: their partner's chapter is converted.
+    alone = _flows(*rows[:1], *rows[3:], tables=small_tables(hs_correlations=links))
+    assert set(alone) == {"030390", "440710"}
+    assert alone["030390"]["is_edition_mismatch"] is True
+
+
 def test_reexports_follow_the_exports_when_those_are_converted() -> None:
     flows = _flows(
         exports(product_code="440792", **NEW), _sub("RX", product_code="440792", value_usd=40.0, **NEW),
