@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
@@ -59,6 +60,7 @@ class Design:
         """Number of coefficients: numbers first, then the effects of each set."""
         return int(self.numbers.shape[1] + sum(self.sizes))
 
+    @cached_property
     def _columns(self) -> list[Index]:
         """Column of each row's effect, set by set; the column one past the end is a dummy without meaning."""
         starts = self.numbers.shape[1] + np.concatenate([[0], np.cumsum(self.sizes)])
@@ -66,6 +68,12 @@ class Design:
             np.where(level == NO_LEVEL, self.width, start + level).astype(np.int64)
             for level, start in zip(self.levels, starts, strict=False)
         ]
+
+    @cached_property
+    def _meetings(self) -> list[list[Index]]:
+        """Cell of each row in the table of two sets of effects, for every set and those before it."""
+        wide, columns = self.width + 1, self._columns
+        return [[one * wide + other for other in columns[:number]] for number, one in enumerate(columns)]
 
     def take(self, keep: Mask) -> Design:
         """The same design on some of its rows."""
@@ -75,7 +83,7 @@ class Design:
         """Fitted value of every row."""
         padded = np.append(beta, 0.0)
         fitted: Array = np.einsum("ij,j->i", self.numbers, beta[: self.numbers.shape[1]])
-        for column in self._columns():
+        for column in self._columns:
             fitted = fitted + padded[column]
         return fitted
 
@@ -83,7 +91,7 @@ class Design:
         """X' v."""
         total = np.zeros(self.width + 1)
         total[: self.numbers.shape[1]] = np.einsum("ij,i->j", self.numbers, values)
-        for column in self._columns():
+        for column in self._columns:
             total += np.bincount(column, values, self.width + 1)
         return total[:-1]
 
@@ -92,15 +100,15 @@ class Design:
         k, wide = self.numbers.shape[1], self.width + 1
         total = np.zeros((wide, wide))
         total[:k, :k] = np.einsum("ij,ik->jk", self.numbers * weight[:, None], self.numbers)
-        columns = self._columns()
+        columns = self._columns
         for column in columns:
             block = np.array([np.bincount(column, weight * number, wide) for number in self.numbers.T]).reshape(k, wide)
             total[:k, :] += block
             total[:, :k] += block.T
         for number, one in enumerate(columns):
             total[np.arange(wide), np.arange(wide)] += np.bincount(one, weight, wide)
-            for other in columns[:number]:
-                block = np.bincount(one * wide + other, weight, wide * wide).reshape(wide, wide)
+            for met in self._meetings[number]:
+                block = np.bincount(met, weight, wide * wide).reshape(wide, wide)
                 total += block + block.T
         return total[:-1, :-1]
 
@@ -109,7 +117,7 @@ class Design:
         k = self.numbers.shape[1]
         padded = np.zeros((self.width + 1, self.width + 1))
         padded[:-1, :-1] = matrix
-        columns = self._columns()
+        columns = self._columns
         value: Array = np.einsum("ij,jk,ik->i", self.numbers, padded[:k, :k], self.numbers, optimize=True)
         for column in columns:
             value = value + 2.0 * np.einsum("ij,ij->i", self.numbers, padded[column, :k])
@@ -124,6 +132,6 @@ class Design:
         total = np.zeros((count, wide))
         for position, number in enumerate(self.numbers.T):
             total[:, position] = np.bincount(cluster, number * values, count)
-        for column in self._columns():
+        for column in self._columns:
             total += np.bincount(cluster * wide + column, values, count * wide).reshape(count, wide)
         return total[:, :-1]

@@ -116,25 +116,20 @@ def _meeting_level(rows: pl.DataFrame) -> pl.DataFrame:
 
     Where one side holds only the chapter or the heading, the finer side is summed to it.
     """
-    chapter, heading = pl.col("product_code").str.slice(0, 2), pl.col("product_code").str.slice(0, 4)
-    rows = rows.with_columns(_chapter=chapter, _heading=heading)
-    rows = rows.with_columns(
-        _chapter_level=pl.col("product_level").min().over(*CORRIDOR, "_chapter"),
-        _heading_level=pl.col("product_level").min().over(*CORRIDOR, "_heading"),
-    )
-    level = pl.when(pl.col("_chapter_level") <= 2).then(pl.col("_chapter_level")).otherwise("_heading_level")
-    return rows.with_columns(_level=level.cast(pl.Int64)).with_columns(
-        product_code=pl.col("product_code").str.slice(0, pl.col("_level")),
-        product_level=pl.col("_level"),
-        mirror_flow_id=pl.concat_str(
-            "frequency",
-            "period",
-            "exporter_code",
-            "importer_code",
-            pl.col("product_code").str.slice(0, pl.col("_level")),
-            separator="-",
-        ),
-    )
+    if rows["product_level"].n_unique() > 1:
+        rows = rows.with_columns(_level=_coarsest_level()).with_columns(
+            product_code=pl.col("product_code").str.slice(0, pl.col("_level")), product_level="_level"
+        )
+    key = ("frequency", "period", "exporter_code", "importer_code", "product_code")
+    return rows.with_columns(mirror_flow_id=pl.concat_str(*key, separator="-"))
+
+
+def _coarsest_level() -> pl.Expr:
+    """The level at which each row meets its mirror; where all rows are of one level it need not be asked."""
+    code, level = pl.col("product_code"), pl.col("product_level")
+    by_chapter = level.min().over(*CORRIDOR, code.str.slice(0, 2))
+    by_heading = level.min().over(*CORRIDOR, code.str.slice(0, 4))
+    return pl.when(by_chapter <= 2).then(by_chapter).otherwise(by_heading).cast(pl.Int64)
 
 
 def _only_when_complete(column: str) -> pl.Expr:

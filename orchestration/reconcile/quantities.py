@@ -19,7 +19,7 @@ import polars as pl
 from orchestration.reconcile.estimate import QUANTILES, estimated_columns
 from orchestration.reconcile.estimators import Estimator
 from orchestration.reconcile.reliability import ReliabilityModel, reliability_training
-from orchestration.reconcile.schema import MIRROR_FLOWS, PAIR_KEY, conform, require
+from orchestration.reconcile.schema import MIRROR_FLOWS, require, shape
 
 VALUE, NET_WEIGHT, UNIT_VALUE = "value", "net_weight", "unit_value"
 MEASURES = (VALUE, NET_WEIGHT, UNIT_VALUE)
@@ -92,7 +92,7 @@ def reconcile_quantities(
         }
         filled = found.select(pl.when(there).then(pl.col(name)).alias(own) for own, name in taken.items())
         rows = rows.with_columns(filled)
-    return conform(rows.with_columns(is_weight_unit_suspect=_unit_slip()), MIRROR_FLOWS, PAIR_KEY)
+    return shape(rows.with_columns(is_weight_unit_suspect=_unit_slip()), MIRROR_FLOWS)
 
 
 def stack_models(models: Mapping[str, ReliabilityModel]) -> dict[str, pl.DataFrame]:

@@ -57,58 +57,36 @@ def gap_variance() -> pl.Expr:
 def with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
     """Biases, sigmas and chapter effects of the window that ends in the period's year."""
     rows = valued.with_columns(_year=pl.col("period_start").dt.year().cast(pl.Int64))
+    parts = [
+        _with_window(part, model, str(frequency), int(str(year)))
+        for (frequency, year), part in rows.group_by("frequency", "_year", maintain_order=True)
+    ]
+    return (pl.concat(parts) if parts else _with_window(rows, model, "", 0)).drop("_year")
+
+
+def _with_window(rows: pl.DataFrame, model: ReliabilityModel, frequency: str, year: int) -> pl.DataFrame:
+    """Parameters of one frequency and window, joined on one code each."""
+    own = (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year)
+    pooled = {row["role"]: row for row in model.pooled.filter(own).iter_rows(named=True)}
     for role in ("exporter", "importer"):
-        own = model.reliability.filter(pl.col("role") == role).select(
-            "frequency",
-            pl.col("window_end_year").alias("_year"),
+        found = model.reliability.filter(own & (pl.col("role") == role)).select(
             pl.col("reporter_code").alias(f"{role}_code"),
             pl.col("bias_log").alias(f"{role}_bias_log"),
             pl.col("bias_se_log").alias(f"_{role}_bias_se"),
             pl.col("sigma_log").alias(f"{role}_sigma_log"),
             pl.col("distance_log").alias(f"_{role}_distance"),
         )
-        pool = model.pooled.filter(pl.col("role") == role).select(
-            "frequency", pl.col("window_end_year").alias("_year"), pl.col("sigma_log").alias("_pooled")
+        unseen = pooled[role]["sigma_log"] if role in pooled else DEFAULT_SIGMA_LOG
+        rows = rows.join(found, on=f"{role}_code", how="left", maintain_order="left").with_columns(
+            pl.col(f"{role}_bias_log").fill_null(0.0),
+            pl.col(f"_{role}_distance").fill_null(DEFAULT_SIGMA_LOG),
+            pl.col(f"_{role}_bias_se").fill_null(PRIOR_BIAS_VARIANCE**0.5),
+            pl.col(f"{role}_sigma_log").fill_null(unseen),
         )
-        rows = (
-            rows.join(own, on=["frequency", "_year", f"{role}_code"], how="left", maintain_order="left")
-            .join(pool, on=["frequency", "_year"], how="left", maintain_order="left")
-            .with_columns(
-                pl.col(f"{role}_bias_log").fill_null(0.0),
-                pl.col(f"_{role}_distance").fill_null(DEFAULT_SIGMA_LOG),
-                pl.col(f"_{role}_bias_se").fill_null(PRIOR_BIAS_VARIANCE**0.5),
-                pl.coalesce(f"{role}_sigma_log", "_pooled", pl.lit(DEFAULT_SIGMA_LOG)).alias(f"{role}_sigma_log"),
-            )
-            .drop("_pooled")
-        )
-    effects = model.chapter_effects.select(
-        "frequency",
-        "chapter_code",
-        pl.col("window_end_year").alias("_year"),
-        pl.col("effect_log").alias("chapter_effect_log"),
+    effects = model.chapter_effects.filter(own).select("chapter_code", chapter_effect_log="effect_log")
+    default = pooled.get("exporter", {"chapter_effect_log": 0.0, "tail_ratio": 1.0})
+    rows = with_arrival(rows, model.arrival_lags.filter(own))
+    return rows.join(effects, on="chapter_code", how="left", maintain_order="left").with_columns(
+        pl.col("chapter_effect_log").fill_null(default["chapter_effect_log"]),
+        _tail=pl.lit(default["tail_ratio"], dtype=pl.Float64),
     )
-    default = model.pooled.filter(pl.col("role") == "exporter").select(
-        "frequency",
-        pl.col("window_end_year").alias("_year"),
-        pl.col("chapter_effect_log").alias("_default"),
-        pl.col("tail_ratio").alias("_tail"),
-    )
-    rows = _with_arrival(rows, model)
-    return (
-        rows.join(effects, on=["frequency", "_year", "chapter_code"], how="left", maintain_order="left")
-        .join(default, on=["frequency", "_year"], how="left", maintain_order="left")
-        .with_columns(
-            pl.coalesce("chapter_effect_log", "_default", pl.lit(0.0)).alias("chapter_effect_log"),
-            pl.col("_tail").fill_null(1.0),
-        )
-        .drop("_year", "_default")
-    )
-
-
-def _with_arrival(rows: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
-    """Timing of arrival by frequency and year, each with the lags of its window."""
-    parts = []
-    for (frequency, year), part in rows.group_by("frequency", "_year", maintain_order=True):
-        own = (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year)
-        parts.append(with_arrival(part, model.arrival_lags.filter(own)))
-    return pl.concat(parts) if parts else with_arrival(rows, model.arrival_lags.clear())

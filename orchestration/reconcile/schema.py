@@ -308,8 +308,15 @@ def conform(frame: pl.DataFrame, schema: Schema, sort_by: tuple[str, ...]) -> pl
 
     A column that is not there becomes NULL: not reported.
     """
-    present = set(frame.columns)
-    expressions = [
-        (pl.col(name) if name in present else pl.lit(None)).cast(kind).alias(name) for name, kind in schema.items()
-    ]
-    return frame.select(expressions).sort(sort_by, maintain_order=True)
+    return shape(frame, schema).sort(sort_by, maintain_order=True)
+
+
+def shape(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Columns and types of `schema`, in its order, rows as they stand: for frames that came sorted."""
+    kinds = frame.schema
+    return frame.select(
+        pl.lit(None).cast(kind).alias(name)
+        if name not in kinds
+        else (pl.col(name) if kinds[name] == kind else pl.col(name).cast(kind))
+        for name, kind in schema.items()
+    )

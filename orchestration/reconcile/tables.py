@@ -6,8 +6,11 @@ Belongs here: the bundle and simple look-ups derived from it. Does not belong he
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
+
+from orchestration.reconcile.schema import CORRIDOR
 
 CORRELATION_COLUMNS = ("hs_revision", "product_code", "older_hs_revision", "older_product_code")
 
@@ -53,8 +56,19 @@ class ReconcileTables:
         distance and contiguity of the user's file where it holds the corridor, else the great circle; NULL distance
         where a place has no coordinates.
         """
+        ends = corridors.select(CORRIDOR).unique().sort(CORRIDOR)
+        flags = ("is_contiguous", "is_landlocked_exporter", "is_landlocked_importer")
+        return ends.join(self._known_corridors, on=list(CORRIDOR), how="left", maintain_order="left").with_columns(
+            pl.col(flags).fill_null(False)
+        )
+
+    @cached_property
+    def _known_corridors(self) -> pl.DataFrame:
+        """The facts of every corridor between places of the tables: asked for in every period, computed once."""
+        brought = self.distances if self.distances is not None else _no_distances()
+        codes = pl.concat([self.places["place_code"], *(brought[c] for c in CORRIDOR)]).unique().sort()
+        ends = pl.DataFrame({"exporter_code": codes}).join(pl.DataFrame({"importer_code": codes}), how="cross")
         place = self.places.select("place_code", "latitude_deg", "longitude_deg", "is_landlocked")
-        ends = corridors.select("exporter_code", "importer_code").unique()
         for side in ("exporter", "importer"):
             ends = ends.join(
                 place.rename({c: f"{side}_{c}" for c in place.columns if c != "place_code"}),
@@ -64,29 +78,20 @@ class ReconcileTables:
             )
         both = self.place_borders.select(a="place_code", b="neighbour_code")
         borders = pl.concat([both, both.select(a="b", b="a")]).with_columns(is_contiguous=pl.lit(True))
-        brought = self.distances if self.distances is not None else _no_distances()
         return (
-            ends.join(borders, left_on=["exporter_code", "importer_code"], right_on=["a", "b"], how="left")
+            ends.join(borders, left_on=list(CORRIDOR), right_on=["a", "b"], how="left")
             .join(
                 brought.rename({"distance_km": "_brought_km", "is_contiguous": "_brought_contiguous"}),
-                on=["exporter_code", "importer_code"],
+                on=list(CORRIDOR),
                 how="left",
             )
-            .with_columns(
+            .select(
+                *CORRIDOR,
                 pl.coalesce("_brought_km", great_circle_km()).alias("distance_km"),
                 pl.coalesce("_brought_contiguous", pl.col("is_contiguous").fill_null(False)).alias("is_contiguous"),
-                pl.col("exporter_is_landlocked").fill_null(False).alias("is_landlocked_exporter"),
-                pl.col("importer_is_landlocked").fill_null(False).alias("is_landlocked_importer"),
+                is_landlocked_exporter="exporter_is_landlocked",
+                is_landlocked_importer="importer_is_landlocked",
             )
-            .select(
-                "exporter_code",
-                "importer_code",
-                "distance_km",
-                "is_contiguous",
-                "is_landlocked_exporter",
-                "is_landlocked_importer",
-            )
-            .sort("exporter_code", "importer_code")
         )
 
 

@@ -55,10 +55,12 @@ class VarianceFit:
     distances: tuple[Array, Array]
     var_t: Array = field(init=False)
     last_step: Array = field(init=False)
+    design: Design = field(init=False, repr=False)
     calibration: float = 1.0
 
     def __post_init__(self) -> None:
         """Start without any timing."""
+        self.design = Design(np.empty((self.gap.size, 0)), (self.i, self.j, self.g), self._sizes())
         self.var_t = np.where(pinned_groups(), 0.0, START_TIMING_VARIANCE)
         self.last_step = np.zeros(self.var_x.size + self.var_m.size + int(np.count_nonzero(~pinned_groups())))
         self._take_timing()
@@ -102,8 +104,7 @@ class VarianceFit:
         Solved at once, so that neither role goes first. The free chapter effects take up every common shift: the
         prior is then least where sum b = sum c = 0.
         """
-        weight = self.precision()
-        design = Design(np.empty((self.gap.size, 0)), (self.i, self.j, self.g), self._sizes())
+        weight, design = self.precision(), self.design
         ridge = np.full(design.width, 1.0 / PRIOR_BIAS_VARIANCE)
         ridge[self.bias_x.size + self.bias_m.size :] = 0.0
         beta = np.linalg.solve(design.gram(weight) + np.diag(ridge), design.cross(weight * self.moved_gap))
