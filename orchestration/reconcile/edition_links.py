@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from orchestration.reconcile.product_codes import at_level, chapter
+
 # UNSD's links send drones to television cameras and transistors to telephones: product families stand for these.
 NEVER_CONVERTED_CHAPTERS = ("85", "88")
 # A code that leads to more older codes than this gathers crumbs of a whole chapter (fins and heads of forty kinds of
@@ -51,14 +53,15 @@ def links_of(rows: pl.DataFrame, correlations: pl.DataFrame) -> Links:
     six = newer.filter(pl.col("product_level") == 6)
     # Most codes stand in no table: they are the same in every edition, and no chain need be walked for them.
     named = pl.concat([steps["product_code"], steps["_to"]]).unique()
-    is_named = pl.col("product_code").is_in(named.implode())
-    chains = _chains(six.filter(is_named), steps)
+    chains = _chains(six.filter(pl.col("product_code").is_in(named.implode())), steps)
     changed = (pl.col("_to") != pl.col("product_code")).any()
     walked = chains.group_by(_CODE).agg(_is_changed=changed, _is_barred=pl.col("_is_barred").any())
-    same = (
-        six.filter(~is_named).select(_CODE).unique().with_columns(_is_changed=pl.lit(False), _is_barred=pl.lit(False))
+    fine = (
+        six.select(_CODE)
+        .unique()
+        .join(walked, on=list(_CODE), how="left")
+        .with_columns(pl.col("_is_changed", "_is_barred").fill_null(False))
     )
-    fine = pl.concat([walked, same])
     coarse = _coarse(newer.filter(pl.col("product_level").is_in(_COARSE_LEVELS)), steps)
     older = _touched_older(codes.filter(pl.col("hs_revision") == pl.col("_older")), steps)
     found = pl.concat([frame.select(*_CODE, "_is_changed", "_is_barred") for frame in (fine, coarse, older)])
@@ -68,7 +71,7 @@ def links_of(rows: pl.DataFrame, correlations: pl.DataFrame) -> Links:
 
 
 def _in_chapters(column: str) -> pl.Expr:
-    return pl.col(column).str.slice(0, 2).is_in(NEVER_CONVERTED_CHAPTERS)
+    return chapter(column).is_in(NEVER_CONVERTED_CHAPTERS)
 
 
 def _is_spread() -> pl.Expr:
@@ -123,7 +126,7 @@ def _coarse(codes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     codes = codes.select(*_CODE).unique().sort(*_CODE)
     crossing = []
     for level in _COARSE_LEVELS:
-        ends = steps.select(_step="hs_revision", a=_cut("product_code", level), b=_cut("_to", level))
+        ends = steps.select(_step="hs_revision", a=at_level(level), b=at_level(level, "_to"))
         ends = ends.filter(pl.col("a") != pl.col("b"))
         crossing += [ends.select("_step", product_code=end) for end in ("a", "b")]
     met = codes.join(pl.concat(crossing).unique(), on="product_code", how="inner").filter(_between("hs_revision"))
@@ -132,10 +135,6 @@ def _coarse(codes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     return marked.filter(pl.col("_open").is_null() | pl.col("_is_barred")).with_columns(
         pl.col("_is_barred").fill_null(False)
     )
-
-
-def _cut(column: str, level: int) -> pl.Expr:
-    return pl.col(column).str.slice(0, level)
 
 
 def _touched_older(codes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import polars as pl
 
 from orchestration.reconcile.edition_links import Links, links_of
+from orchestration.reconcile.product_codes import chapter
 from orchestration.reconcile.schema import CORRIDOR
 from orchestration.reconcile.tables import ReconcileTables
 from orchestration.sums import exact_sum
@@ -63,7 +64,7 @@ def onto_older_edition(rows: pl.DataFrame, tables: ReconcileTables) -> pl.DataFr
     chapters = _chapters_of_two_editions(rows)
     if chapters.is_empty():
         return plain
-    inside = plain.with_columns(_chapter=_chapter())
+    inside = plain.with_columns(_chapter=chapter())
     inside = inside.join(chapters, on=[*CORRIDOR, "_chapter"], how="left", maintain_order="left")
     touched = inside.filter(pl.col("_older").is_not_null())
     converted = _convert(touched, rows, links_of(touched, tables.hs_correlations))
@@ -78,7 +79,7 @@ def _chapters_of_two_editions(rows: pl.DataFrame) -> pl.DataFrame:
     that files nothing of the chapter stands there in the editions of its other goods in the corridor.
     """
     known = rows.filter(pl.col("hs_revision").str.contains(r"^H\d$"))
-    known = known.select(*CORRIDOR, "side", "hs_revision", _chapter=_chapter())
+    known = known.select(*CORRIDOR, "side", "hs_revision", _chapter=chapter())
     if known["hs_revision"].n_unique() < 2:
         return known.select(*CORRIDOR, "_chapter", _older="hs_revision", _newest="hs_revision").clear()
     span = {"_older": pl.col("hs_revision").min(), "_newest": pl.col("hs_revision").max()}
@@ -93,10 +94,6 @@ def _chapters_of_two_editions(rows: pl.DataFrame) -> pl.DataFrame:
     )
     both = each.group_by(*CORRIDOR, "_chapter").agg(pl.col("_older").min(), pl.col("_newest").max())
     return both.filter(pl.col("_older") != pl.col("_newest")).sort(*CORRIDOR, "_chapter")
-
-
-def _chapter() -> pl.Expr:
-    return pl.col("product_code").str.slice(0, 2)
 
 
 def _convert(touched: pl.DataFrame, everybody: pl.DataFrame, links: Links) -> pl.DataFrame:

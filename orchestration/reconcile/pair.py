@@ -13,6 +13,7 @@ import polars as pl
 
 from orchestration.reconcile.editions import gather_parts, onto_older_edition, sub_flows_like, with_editions
 from orchestration.reconcile.pair_facts import with_memberships, with_reexports
+from orchestration.reconcile.product_codes import at_level, chapter
 from orchestration.reconcile.reporting import months_only_chapters, speakers, with_status
 from orchestration.reconcile.schema import (
     CORRIDOR,
@@ -126,9 +127,9 @@ def _meeting_level(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _coarsest_level() -> pl.Expr:
     """The level at which each row meets its mirror; where all rows are of one level it need not be asked."""
-    code, level = pl.col("product_code"), pl.col("product_level")
-    by_chapter = level.min().over(*CORRIDOR, code.str.slice(0, 2))
-    by_heading = level.min().over(*CORRIDOR, code.str.slice(0, 4))
+    level = pl.col("product_level")
+    by_chapter = level.min().over(*CORRIDOR, chapter())
+    by_heading = level.min().over(*CORRIDOR, at_level(4))
     return pl.when(by_chapter <= 2).then(by_chapter).otherwise(by_heading).cast(pl.Int64)
 
 
@@ -214,7 +215,7 @@ def _join_sides(sides: pl.DataFrame) -> pl.DataFrame:
     }
     both = halves["exporter"].join(halves["importer"], on=list(PAIR_KEY), how="full", coalesce=True)
     return both.with_columns(pl.coalesce(f"exporter_{c}", f"importer_{c}").alias(c) for c in _SHARED).with_columns(
-        chapter_code=pl.col("product_code").str.slice(0, 2),
+        chapter_code=chapter(),
         is_rolled_up=pl.any_horizontal(pl.col(f"{s}_is_rolled_up").fill_null(False) for s in halves),
         is_confidential=pl.any_horizontal(pl.col(f"{s}_is_confidential").fill_null(False) for s in halves),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from orchestration.reconcile.product_codes import at_level
 from orchestration.reconcile.schema import CORRIDOR, PAIR_KEY
 from orchestration.reconcile.tables import ReconcileTables
 from orchestration.sums import exact_sum
@@ -44,20 +45,14 @@ def _finest_sub_flow(declarations: pl.DataFrame, flow: str) -> pl.DataFrame:
         importer_code="partner_code",
         value="value_usd",
     )
-    above = [
-        rows.filter(pl.col("product_level") > level).select(*CORRIDOR, pl.col("product_code").str.slice(0, level))
-        for level in (2, 4)
-    ]
+    above = [rows.filter(pl.col("product_level") > level).select(*CORRIDOR, at_level(level)) for level in (2, 4)]
     return rows.join(pl.concat(above).unique(), on=list(PAIR_KEY), how="anti")
 
 
 def _sub_flow(declarations: pl.DataFrame, flow: str, name: str) -> pl.DataFrame:
     """Value of one sub-flow per exporter, importer and product at levels 6, 4 and 2."""
     rows = _finest_sub_flow(declarations, flow)
-    cut = [
-        rows.filter(pl.col("product_level") >= level).with_columns(pl.col("product_code").str.slice(0, level))
-        for level in (2, 4, 6)
-    ]
+    cut = [rows.filter(pl.col("product_level") >= level).with_columns(at_level(level)) for level in (2, 4, 6)]
     return (
         pl.concat(cut)
         .sort(*PAIR_KEY, "value")

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import polars as pl
 
+from orchestration.reconcile.product_codes import chapter
+
 TWO_SIDED = "two_sided"
 STATUSES = (
     TWO_SIDED,
@@ -49,7 +51,7 @@ def months_only_chapters(declarations: pl.DataFrame) -> pl.DataFrame:
         return pl.DataFrame(schema={"chapter_code": pl.String, "is_months_only": pl.Boolean})
     rows = filed_rows(declarations).filter(pl.col("product_level") >= 2)
     return (
-        rows.group_by(_chapter().alias("chapter_code"))
+        rows.group_by(chapter().alias("chapter_code"))
         .agg(pl.col("is_rolled_up").all().alias("is_months_only"))
         .sort("chapter_code")
     )
@@ -64,15 +66,11 @@ def speakers(declarations: pl.DataFrame, completeness: pl.DataFrame, chapters: p
     other: annual wood does not make a reporter silent about monthly fish.
     """
     complete = completeness.filter(pl.col("is_complete")).select("reporter_code").unique()
-    rows = filed_rows(declarations).select("reporter_code", side=flow_side(), chapter_code=_chapter()).unique()
+    rows = filed_rows(declarations).select("reporter_code", side=flow_side(), chapter_code=chapter()).unique()
     spoken = rows.join(chapters, on="chapter_code", how="left").select(
         "reporter_code", "side", pl.col("is_months_only").fill_null(False)
     )
     return spoken.unique().join(complete, on="reporter_code", how="semi").sort(spoken.columns)
-
-
-def _chapter() -> pl.Expr:
-    return pl.col("product_code").str.slice(0, 2)
 
 
 def with_status(pairs: pl.DataFrame, speaking: pl.DataFrame, scope: str) -> pl.DataFrame:

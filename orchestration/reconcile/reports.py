@@ -58,15 +58,14 @@ def with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFra
     """Biases, sigmas and chapter effects of the window that ends in the period's year."""
     rows = valued.with_columns(_year=pl.col("period_start").dt.year().cast(pl.Int64))
     parts = [
-        _with_window(part, model, str(frequency), int(str(year)))
+        _with_window(part, model, (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year))
         for (frequency, year), part in rows.group_by("frequency", "_year", maintain_order=True)
     ]
-    return (pl.concat(parts) if parts else _with_window(rows, model, "", 0)).drop("_year")
+    return (pl.concat(parts) if parts else _with_window(rows, model, pl.lit(False))).drop("_year")
 
 
-def _with_window(rows: pl.DataFrame, model: ReliabilityModel, frequency: str, year: int) -> pl.DataFrame:
-    """Parameters of one frequency and window, joined on one code each."""
-    own = (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year)
+def _with_window(rows: pl.DataFrame, model: ReliabilityModel, own: pl.Expr) -> pl.DataFrame:
+    """Parameters of one frequency and window (`own`, over the model's tables), joined on one code each."""
     pooled = {row["role"]: row for row in model.pooled.filter(own).iter_rows(named=True)}
     for role in ("exporter", "importer"):
         found = model.reliability.filter(own & (pl.col("role") == role)).select(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from orchestration.reconcile.product_codes import chapter
 from orchestration.reconcile.reporting import filed_rows, flow_side
 from orchestration.reconcile.schema import DECLARATIONS, FrameError, require
 
@@ -22,10 +23,9 @@ def months_filed(months: pl.LazyFrame) -> pl.LazyFrame:
 def can_roll_up(annual: pl.DataFrame) -> pl.Expr:
     """Rows of months that may stand in the year: their reporter, or their chapter, has no annual set."""
     filed = filed_rows(annual)
-    chapters = filed.filter(pl.col("product_level") >= 2)["product_code"].str.slice(0, 2).unique().sort()
+    chapters = filed.filter(pl.col("product_level") >= 2).select(chapter()).to_series().unique().sort()
     reporters = filed["reporter_code"].unique().sort()
-    chapter = pl.col("product_code").str.slice(0, 2)
-    return ~(pl.col("reporter_code").is_in(reporters.implode()) & chapter.is_in(chapters.implode()))
+    return ~(pl.col("reporter_code").is_in(reporters.implode()) & chapter().is_in(chapters.implode()))
 
 
 def roll_up_year(

@@ -313,10 +313,7 @@ def conform(frame: pl.DataFrame, schema: Schema, sort_by: tuple[str, ...]) -> pl
 
 def shape(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """Columns and types of `schema`, in its order, rows as they stand: for frames that came sorted."""
-    kinds = frame.schema
+    present = set(frame.columns)
     return frame.select(
-        pl.lit(None).cast(kind).alias(name)
-        if name not in kinds
-        else (pl.col(name) if kinds[name] == kind else pl.col(name).cast(kind))
-        for name, kind in schema.items()
+        (pl.col(name) if name in present else pl.lit(None)).cast(kind).alias(name) for name, kind in schema.items()
     )

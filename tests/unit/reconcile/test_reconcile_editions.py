@@ -1,7 +1,8 @@
 """Corridors of two HS editions: the newer side is read in the codes of the older one.
 
-Belongs here: which codes are converted, the weights of a split, ambiguity, conservation, and what it does to intervals.
-Does not belong here: real declarations (`test_reconcile_real`), the links of the seed as facts (`test_reference`).
+Belongs here: which codes are converted, the weights of a split, ambiguity, and what it does to intervals.
+Does not belong here: what holds for any rows (`test_reconcile_editions_properties`), real declarations
+(`test_reconcile_real`), the links of the seed as facts (`test_reference`).
 """
 
 from __future__ import annotations
@@ -12,56 +13,26 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from orchestration import reconcile
-from orchestration.reconcile.editions import FULL_AMBIGUITY_VARIANCE, hs_variance, onto_older_edition
-from orchestration.reconcile.pair import PairResult
+from orchestration.reconcile.editions import FULL_AMBIGUITY_VARIANCE, hs_variance
 from orchestration.reconcile.tables import CORRELATION_COLUMNS
 from orchestration.reference import load_reference
 from tests.unit.reconcile.builders import (
     CANADA,
     GERMANY,
     KAZAKHSTAN,
-    POLAND,
-    complete,
     declared,
     exports,
-    frame,
     imports,
     small_tables,
 )
-
-# 440791 was called 440710; 440792 was split over two codes of two headings; 440793 over two of one heading; 440794
-# leads to eleven codes. In H5, 440792 came from 440799 of H4.
-_LINKS = [
-    ("H6", "440791", "H5", "440710"),
-    ("H6", "440792", "H5", "440720"),
-    ("H6", "440792", "H5", "440810"),
-    ("H6", "440793", "H5", "440730"),
-    ("H6", "440793", "H5", "440740"),
-    *(("H6", "440794", "H5", f"4409{n}") for n in range(10, 21)),
-    ("H5", "440710", "H4", "440999"),
-    ("H6", "850100", "H5", "850200"),
-]
-LINKS = pl.DataFrame(_LINKS, schema=list(CORRELATION_COLUMNS), orient="row")
-TABLES = small_tables(hs_correlations=LINKS)
-NEW: dict[str, Any] = {"hs_revision": "H6"}
-AMOUNTS = ("value_usd", "cif_value_usd", "fob_value_usd", "quantity", "net_weight_kg")
-
-
-def _pair(*rows: dict[str, Any], tables: reconcile.ReconcileTables = TABLES) -> PairResult:
-    return reconcile.pair(frame(*rows), complete(GERMANY, POLAND, CANADA, KAZAKHSTAN), tables)
-
-
-def _flows(*rows: dict[str, Any], tables: reconcile.ReconcileTables = TABLES) -> dict[str, dict[str, Any]]:
-    return {row["product_code"]: row for row in _pair(*rows, tables=tables).pairs.iter_rows(named=True)}
+from tests.unit.reconcile.edition_rows import AMOUNTS, LINKS, NEW, TABLES, flows_of, pair_rows
 
 
 def test_one_flow_is_made_of_two_when_a_code_was_renamed() -> None:
-    flows = _flows(exports(product_code="440791", **NEW), imports(value_usd=90.0))
+    flows = flows_of(exports(product_code="440791", **NEW), imports(value_usd=90.0))
     assert list(flows) == ["440710"]
     row = flows["440710"]
     assert (row["status"], row["exporter_value_usd"], row["importer_value_usd"]) == ("two_sided", 100.0, 90.0)
@@ -70,12 +41,12 @@ def test_one_flow_is_made_of_two_when_a_code_was_renamed() -> None:
 
 
 def test_the_importer_is_converted_when_its_edition_is_the_newer_one() -> None:
-    flows = _flows(exports(), imports(product_code="440791", value_usd=90.0, **NEW))
+    flows = flows_of(exports(), imports(product_code="440791", value_usd=90.0, **NEW))
     assert [(row["status"], row["importer_value_usd"]) for row in flows.values()] == [("two_sided", 90.0)]
 
 
 def test_every_amount_is_split_by_the_mirrors_values_when_a_code_has_two_targets() -> None:
-    result = _pair(
+    result = pair_rows(
         imports(product_code="440792", value_usd=200.0, cif_value_usd=200.0, fob_value_usd=180.0, quantity=40.0,
                 quantity_unit_code="8", net_weight_kg=20.0, **NEW),
         exports(product_code="440720", value_usd=30.0),
@@ -96,14 +67,14 @@ def test_every_amount_is_split_by_the_mirrors_values_when_a_code_has_two_targets
 def test_all_who_file_the_older_edition_give_the_weights_when_the_mirror_holds_no_target() -> None:
     others = [declared(reporter_code=CANADA, partner_code=KAZAKHSTAN, product_code=code, value_usd=value)
               for code, value in (("440720", 60.0), ("440810", 40.0))]  # fmt: skip
-    pairs = _pair(exports(product_code="440792", **NEW), imports(product_code="030214"), *others).pairs
+    pairs = pair_rows(exports(product_code="440792", **NEW), imports(product_code="030214"), *others).pairs
     own = pairs.filter(pl.col("exporter_code") == GERMANY, pl.col("exporter_value_usd").is_not_null())
     assert own.select("product_code", "exporter_value_usd").rows() == [("440720", 60.0), ("440810", 40.0)]
     assert own["hs_ambiguity_ratio"].to_list() == pytest.approx([0.4, 0.4])
 
 
 def test_targets_share_alike_when_nobody_declares_any() -> None:
-    flows = _flows(exports(product_code="440792", **NEW), imports(product_code="030214"))
+    flows = flows_of(exports(product_code="440792", **NEW), imports(product_code="030214"))
     assert [flows[c]["exporter_value_usd"] for c in ("440720", "440810")] == [50.0, 50.0]
     assert flows["440720"]["hs_ambiguity_ratio"] == 0.5
     assert flows["440720"]["is_edition_mismatch"]
@@ -114,14 +85,14 @@ def test_ambiguity_is_weighted_by_value_when_rows_of_a_side_meet() -> None:
         exports(product_code="440792", value_usd=100.0, **NEW),
         exports(product_code="440720", value_usd=50.0, **NEW),
     ]
-    flows = _flows(*rows, imports(product_code="440720"), imports(product_code="440810"))
+    flows = flows_of(*rows, imports(product_code="440720"), imports(product_code="440810"))
     assert flows["440720"]["exporter_value_usd"] == 100.0  # half of 100 split, and 50 under the same code
     assert flows["440720"]["hs_ambiguity_ratio"] == pytest.approx(0.25)
     assert flows["440810"]["hs_ambiguity_ratio"] == pytest.approx(0.5)
 
 
 def test_a_split_is_one_row_again_without_doubt_when_its_parts_meet_in_one_heading() -> None:
-    result = _pair(exports(product_code="440793", **NEW), imports(product_code="4407"))
+    result = pair_rows(exports(product_code="440793", **NEW), imports(product_code="4407"))
     row = result.pairs.row(0, named=True)
     assert (row["product_code"], row["exporter_value_usd"], row["exporter_declaration_count"]) == ("4407", 100.0, 1)
     assert row["exporter_declaration_id"] == "d0001"
@@ -131,24 +102,24 @@ def test_a_split_is_one_row_again_without_doubt_when_its_parts_meet_in_one_headi
 
 
 def test_a_code_goes_over_every_step_when_editions_lie_two_apart() -> None:
-    flows = _flows(exports(product_code="440791", **NEW), imports(product_code="440999", hs_revision="H4"))
+    flows = flows_of(exports(product_code="440791", **NEW), imports(product_code="440999", hs_revision="H4"))
     assert [(c, row["status"], row["hs_ambiguity_ratio"]) for c, row in flows.items()] == [("440999", "two_sided", 0.0)]
 
 
 def test_ambiguity_is_unknown_when_a_step_has_no_table() -> None:
-    flows = _flows(exports(**NEW), imports(hs_revision="H3"))
+    flows = flows_of(exports(**NEW), imports(hs_revision="H3"))
     assert (flows["440710"]["is_edition_mismatch"], flows["440710"]["hs_ambiguity_ratio"]) == (True, None)
 
 
 def test_a_code_stays_as_filed_when_it_leads_to_more_codes_than_can_be_told_apart() -> None:
-    flows = _flows(exports(product_code="440794", **NEW), imports(product_code="440910"))
+    flows = flows_of(exports(product_code="440794", **NEW), imports(product_code="440910"))
     own, other = flows["440794"], flows["440910"]
     assert (own["exporter_value_usd"], own["is_edition_mismatch"], own["hs_ambiguity_ratio"]) == (100.0, True, 1.0)
     assert (other["is_edition_mismatch"], other["hs_ambiguity_ratio"]) == (False, 0.0)
 
 
 def test_headings_are_unknown_only_when_goods_left_or_entered_them() -> None:
-    flows = _flows(*(exports(product_code=c, **NEW) for c in ("4407", "4401", "8501", "8503")),
+    flows = flows_of(*(exports(product_code=c, **NEW) for c in ("4407", "4401", "8501", "8503")),
                    *(imports(product_code=c) for c in ("4407", "4401", "8501", "8503")))  # fmt: skip
     assert {c: row["hs_ambiguity_ratio"] for c, row in flows.items()} == {
         "4407": None, "4401": 0.0, "8501": 1.0, "8503": 0.0,
@@ -158,7 +129,7 @@ def test_headings_are_unknown_only_when_goods_left_or_entered_them() -> None:
 def test_a_heading_stands_once_when_corridors_differ_in_their_newest_edition() -> None:
     to_canada = {"partner_code": CANADA}
     from_germany = {"reporter_code": CANADA, "partner_code": GERMANY, "hs_revision": "H4"}
-    paired = _pair(
+    paired = pair_rows(
         exports(product_code="4411", hs_revision="H5"),
         imports(product_code="4411", hs_revision="H4"),
         exports(product_code="4411", hs_revision="H5", **to_canada),
@@ -174,7 +145,7 @@ def test_nothing_changes_when_both_sides_file_one_edition() -> None:
     rows += [imports(product_code=c, **NEW) for c in ("440710", "440792")]
     rows += [exports(partner_code=CANADA, product_code="440791", **NEW)]
     rows += [declared(reporter_code=KAZAKHSTAN, product_code="440720", hs_revision="H5")]
-    with_links, without = _pair(*rows), _pair(*rows, tables=small_tables())
+    with_links, without = pair_rows(*rows), pair_rows(*rows, tables=small_tables())
     assert_frame_equal(with_links.pairs, without.pairs)
     assert_frame_equal(with_links.sources, without.sources)
 
@@ -190,18 +161,18 @@ def test_a_chapter_that_both_sides_file_in_one_edition_stays_when_another_chapte
     )
     fish, wood = {"product_code": "030391"} | NEW, {"product_code": "440791"} | NEW
     rows = [exports(**fish), imports(**fish), exports(**wood), imports(product_code="440710", hs_revision="H5")]
-    flows = _flows(*rows, tables=small_tables(hs_correlations=links))
+    flows = flows_of(*rows, tables=small_tables(hs_correlations=links))
     assert set(flows) == {"030391", "440710"}
     assert flows["030391"]["is_edition_mismatch"] is False
     assert flows["030391"]["hs_revision"] == "H6"
     # Who files none of a chapter stands in the edition of its other goods: their partner's chapter is converted.
-    alone = _flows(*rows[:1], *rows[3:], tables=small_tables(hs_correlations=links))
+    alone = flows_of(*rows[:1], *rows[3:], tables=small_tables(hs_correlations=links))
     assert set(alone) == {"030390", "440710"}
     assert alone["030390"]["is_edition_mismatch"] is True
 
 
 def test_reexports_follow_the_exports_when_those_are_converted() -> None:
-    flows = _flows(
+    flows = flows_of(
         exports(product_code="440792", **NEW), _sub("RX", product_code="440792", value_usd=40.0, **NEW),
         imports(product_code="440720", value_usd=75.0), imports(product_code="440810", value_usd=25.0),
     )  # fmt: skip
@@ -229,7 +200,7 @@ def seeded(seeds_dir: Path) -> reconcile.ReconcileTables:
 def test_goods_of_barred_chapters_never_meet_by_the_table_and_are_not_called_lost_when_codes_changed(
     seeded: reconcile.ReconcileTables, filed_new: str, filed_old: str
 ) -> None:
-    flows = _flows(exports(product_code=filed_new, **NEW), imports(product_code=filed_old), tables=seeded)
+    flows = flows_of(exports(product_code=filed_new, **NEW), imports(product_code=filed_old), tables=seeded)
     assert set(flows) == {filed_new, filed_old}
     for row in flows.values():
         assert (row["is_edition_mismatch"], row["hs_ambiguity_ratio"]) == (True, 1.0)
@@ -240,14 +211,14 @@ def test_goods_of_barred_chapters_never_meet_by_the_table_and_are_not_called_los
 def test_an_unchanged_code_of_a_barred_chapter_meets_itself_when_editions_differ(
     seeded: reconcile.ReconcileTables,
 ) -> None:
-    row = _flows(exports(product_code="854231", **NEW), imports(product_code="854231"), tables=seeded)["854231"]
+    row = flows_of(exports(product_code="854231", **NEW), imports(product_code="854231"), tables=seeded)["854231"]
     assert (row["status"], row["is_edition_mismatch"], row["hs_ambiguity_ratio"]) == ("two_sided", True, 0.0)
 
 
 def test_a_code_into_which_others_were_merged_is_not_comparable_when_its_chapter_is_barred(
     seeded: reconcile.ReconcileTables,
 ) -> None:
-    row = _flows(exports(product_code="880220", **NEW), imports(product_code="880220"), tables=seeded)["880220"]
+    row = flows_of(exports(product_code="880220", **NEW), imports(product_code="880220"), tables=seeded)["880220"]
     assert (row["status"], row["hs_ambiguity_ratio"]) == ("two_sided", 1.0)
 
 
@@ -274,7 +245,7 @@ def test_a_one_sided_flow_as_filed_carries_no_variance_of_conversion_when_it_may
 
 def _estimated(code: str, *importers: dict[str, Any]) -> dict[str, Any]:
     tables = TABLES
-    pairs = _pair(exports(product_code=code, **NEW), *importers).pairs
+    pairs = pair_rows(exports(product_code=code, **NEW), *importers).pairs
     cif = reconcile.fit_valuation(
         reconcile.valuation_training(reconcile.cif_sources(pairs, tables)),
         pl.DataFrame(schema={"cif_source": pl.String, "value_usd": pl.Float64}), "A", tables,
@@ -298,7 +269,7 @@ def test_a_pair_of_two_editions_trains_only_when_its_conversion_is_without_doubt
     ratio: float | None, trains: int
 ) -> None:
     rows = [exports(product_code="440791", net_weight_kg=1.0, **NEW), imports(net_weight_kg=1.0)]
-    pairs = _pair(*rows).pairs.with_columns(hs_ambiguity_ratio=pl.lit(ratio, dtype=pl.Float64))
+    pairs = pair_rows(*rows).pairs.with_columns(hs_ambiguity_ratio=pl.lit(ratio, dtype=pl.Float64))
     sources = reconcile.cif_sources(pairs, TABLES)
     training = reconcile.valuation_training(sources)
     assert training.height == trains
@@ -306,106 +277,3 @@ def test_a_pair_of_two_editions_trains_only_when_its_conversion_is_without_doubt
         training, pl.DataFrame(schema={"cif_source": pl.String, "value_usd": pl.Float64}), "A", TABLES
     )
     assert reconcile.reliability_training(reconcile.apply_valuation(pairs, cif, TABLES)).height == trains
-
-
-# Properties.
-
-CODES = ("440791", "440792", "440793", "440794", "440710", "440720", "440810", "440730", "4407", "850100", "850200")
-
-
-@st.composite
-def mixed_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Rows with distinct keys in three editions; amounts that do not divide evenly."""
-    places = (GERMANY, POLAND, CANADA)
-    key = st.tuples(*map(st.sampled_from, (places, ("X", "M"), places, CODES)))
-    amounts = st.one_of(st.just(0.0), st.floats(0.01, 1e9))
-    rows = []
-    for n, (reporter, flow, partner, code) in enumerate(draw(st.lists(key, min_size=2, max_size=40, unique=True))):
-        if reporter == partner:
-            continue
-        changes = {name: draw(st.one_of(st.none(), amounts)) for name in AMOUNTS[1:]}
-        unit = None if changes["quantity"] is None else "8"
-        rows.append(
-            declared(
-                declaration_id=f"w{n:03d}", reporter_code=reporter, flow_code=flow, partner_code=partner,
-                product_code=code, hs_revision=draw(st.sampled_from(("H4", "H5", "H6"))), value_usd=draw(amounts),
-                quantity_unit_code=unit, **changes,
-            )
-        )  # fmt: skip
-    return rows
-
-
-PROPERTY = settings(max_examples=25, deadline=None, derandomize=True, database=None)
-
-
-@PROPERTY
-@given(rows=mixed_worlds())
-def test_all_amounts_and_shares_are_conserved_when_editions_are_mixed(rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    result = _pair(*rows)
-    account = reconcile.account_of_pairs(frame(*rows), result.pairs)
-    assert (account["difference_usd"].abs() <= 2e-6 + 1e-12 * account["declared_value_usd"]).all()
-    shares = result.sources.group_by("declaration_id").agg(pl.col("share_ratio").sum())
-    assert sorted(shares["declaration_id"]) == sorted(row["declaration_id"] for row in rows)
-    assert shares["share_ratio"].to_list() == pytest.approx([1.0] * shares.height, abs=1e-9)
-    assert not result.sources.select("declaration_id", "mirror_flow_id").is_duplicated().any()
-    assert result.pairs["mirror_flow_id"].is_unique().all()
-    assert set(result.sources["mirror_flow_id"]) == set(result.pairs["mirror_flow_id"])
-
-
-@PROPERTY
-@given(rows=mixed_worlds())
-def test_each_amount_of_each_declaration_is_conserved_when_it_is_split(rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    filed = frame(*rows)
-    x = pl.col("flow_code") == "X"
-    oriented = filed.with_columns(
-        side=pl.when(x).then(pl.lit("exporter")).otherwise(pl.lit("importer")),
-        exporter_code=pl.when(x).then("reporter_code").otherwise("partner_code"),
-        importer_code=pl.when(x).then("partner_code").otherwise("reporter_code"),
-    )
-    parts = onto_older_edition(oriented, TABLES).sort("declaration_id")
-    for name in AMOUNTS:
-        sums = parts.group_by("declaration_id").agg(pl.col(name).sum(), unknown=pl.col(name).null_count() > 0)
-        both = filed.join(sums, on="declaration_id", suffix="_parts")
-        assert both["unknown"].to_list() == both[name].is_null().to_list()
-        known = both.filter(~pl.col("unknown"))
-        assert known[f"{name}_parts"].to_list() == pytest.approx(known[name].to_list(), abs=1e-5)
-        split = parts.filter((pl.col("share_ratio") < 1) & pl.col(name).is_not_null()).join(
-            filed.select("declaration_id", whole=name), on="declaration_id"
-        )
-        wanted = (split["whole"] * split["share_ratio"]).to_list()
-        assert split[name].to_list() == pytest.approx(wanted, rel=1e-9, abs=2e-5)
-    assert parts["share_ratio"].is_between(0.0, 1.0, closed="right").all()
-
-
-@PROPERTY
-@given(rows=mixed_worlds(), seed=st.integers(0, 1_000))
-def test_pairs_are_the_same_bit_by_bit_when_rows_come_in_another_order(rows: list[dict[str, Any]], seed: int) -> None:
-    if not rows:
-        return
-    one, two = _pair(*rows), reconcile.pair(
-        frame(*rows).sample(fraction=1.0, shuffle=True, seed=seed),
-        complete(GERMANY, POLAND, CANADA, KAZAKHSTAN), TABLES,
-    )  # fmt: skip
-    assert one.pairs.equals(two.pairs, null_equal=True)
-    assert one.sources.equals(two.sources, null_equal=True)
-
-
-@PROPERTY
-@given(rows=mixed_worlds())
-def test_pairs_are_mirrored_when_roles_are_swapped(rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    swapped = [row | {"flow_code": {"X": "M", "M": "X"}[row["flow_code"]]} for row in rows]
-    one, two = _pair(*rows).pairs, _pair(*swapped).pairs
-    turned = two.select(
-        *("product_code", "hs_revision", "is_edition_mismatch", "hs_ambiguity_ratio"),
-        exporter_code="importer_code", importer_code="exporter_code",
-        exporter_value_usd="importer_value_usd", importer_value_usd="exporter_value_usd",
-        exporter_net_weight_kg="importer_net_weight_kg", importer_net_weight_kg="exporter_net_weight_kg",
-    )  # fmt: skip
-    key = ["exporter_code", "importer_code", "product_code"]
-    assert_frame_equal(one.select(turned.columns).sort(key), turned.sort(key))
