@@ -101,7 +101,8 @@ def _reconciled(
         paired = {k: _paired(declarations, k, years, tables) for k in declarations if k.startswith(frequency)}
         sources = [reconcile.cif_sources(pairs, tables) for pairs in paired.values()]
         shares = pl.concat(sources).group_by("cif_source").agg(value_usd=pl.col("importer_value_usd").sum())
-        training = pl.concat([reconcile.valuation_training(source) for source in sources])
+        taught = [reconcile.thin_valuation_training(reconcile.valuation_training(source)) for source in sources]
+        training = pl.concat(taught)
         valuation = reconcile.fit_valuation(training, shares.sort("cif_source"), frequency, tables)
         valued = [
             reconcile.with_previous_month(

@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
@@ -55,14 +56,20 @@ def _planted(rows: int, paths: DataPaths) -> int:
     contract, _ = tables_of(reference)
     frames = {name: getattr(reference, name) for name in REFERENCE_FRAMES}
     presence, made = [], 0
-    for delivery in iter_deliveries(replace(WorldConfig.standard(seed=7), size=rows), frames):
-        order = pl.DataFrame({"delivery_id": [delivery.name], "precedence": [1]})
-        result = apply_contract(_landed(delivery.declared, delivery.name), contract, order)
-        made += delivery.declared.height
-        write_frame(paths.table("contracted", "declarations", delivery.name), result.declarations)
-        write_frame(paths.table("contracted", "control_totals", delivery.name), result.control_totals)
-        write_frame(paths.table("contracted", "coverage_filed", delivery.name), result.coverage)
-        presence.append(result.coverage.select("frequency", "period", "reporter_code"))
+    deliveries = iter_deliveries(replace(WorldConfig.standard(seed=7), size=rows), frames)
+    # A large period is delivered in parts of whole reporters: A-2017-p01, A-2017-p02, ...
+    for key, parts in groupby(deliveries, key=lambda delivery: delivery.name.split("-p")[0]):
+        tables: dict[str, list[pl.DataFrame]] = {"declarations": [], "control_totals": [], "coverage_filed": []}
+        for delivery in parts:
+            order = pl.DataFrame({"delivery_id": [delivery.name], "precedence": [1]})
+            result = apply_contract(_landed(delivery.declared, delivery.name), contract, order)
+            made += delivery.declared.height
+            tables["declarations"].append(result.declarations)
+            tables["control_totals"].append(result.control_totals)
+            tables["coverage_filed"].append(result.coverage)
+        for name, frames_of_parts in tables.items():
+            write_frame(paths.table("contracted", name, key), pl.concat(frames_of_parts))
+        presence += [c.select("frequency", "period", "reporter_code") for c in tables["coverage_filed"]]
     years = year_completeness(pl.concat(presence).unique())
     write_frame(paths.contracted / "completeness.parquet", years)
     return made

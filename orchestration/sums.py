@@ -36,6 +36,12 @@ def exact_sum(amount: str | pl.Expr) -> pl.Expr:
     return column.cast(_EXACT).sum().cast(pl.Float64)
 
 
+def exact_total(amount: str | pl.Expr) -> pl.Expr:
+    """As `exact_sum`, but kept as a decimal: totals of parts add up to the total of the whole, digit for digit."""
+    column = pl.col(amount) if isinstance(amount, str) else amount
+    return column.cast(_EXACT).sum()
+
+
 def exact_value(amount: str) -> pl.Expr:
     """The column as `exact_sum` counts a single row: to a millionth of its unit; NULL stays NULL.
 

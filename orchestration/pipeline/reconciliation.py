@@ -6,6 +6,7 @@ formula (`orchestration.reconcile`).
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,14 +16,16 @@ from orchestration import reconcile
 from orchestration.comtrade.contract import reported_presence
 from orchestration.pipeline.declarations import PeriodSummary
 from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.slices import WHOLE, Slice, SlicedTable, declarations_of, read_slice, slices_of
 from orchestration.pipeline.storage import Stamps, combine, each_period, remove_other_files, sha256_of_file, write_frame
 from orchestration.reconcile import schema
 from orchestration.reconcile.cif_model import PUBLISHED_MODEL
 from orchestration.reference import Reference
-from orchestration.sums import exact_sum
+from orchestration.sums import exact_sum, exact_total
 
 DEFAULT_METHOD = reconcile.VarianceComponents.name
 PAIR_TABLES = ("pairs", "sources", "nes_declared")
+TRAINING_TABLES = ("valuation_training", "cif_source_values")
 FLOW_TABLES = ("mirror_flows", "mirror_totals", "nes_reallocations")
 # The pairs stand on disk already: of the valued ones only what is new.
 VALUED_BESIDE_PAIRS = [*schema.PAIR_KEY, *(name for name in schema.VALUED if name not in schema.PAIRS)]
@@ -51,7 +54,7 @@ def pair_periods(
     """Pair both declarations of every flow, period by period; a year also takes months that make a whole year."""
     tables = reconcile_tables(reference)
     stamps = Stamps(paths.reconciled / "_stamps" / "pairs")
-    for table in (*PAIR_TABLES, "valuation_training", "valued", *FLOW_TABLES):
+    for table in (*PAIR_TABLES, *TRAINING_TABLES, "valued", *FLOW_TABLES):
         remove_other_files(paths.reconciled / table, set(all_period_keys))
     return each_period(lambda key: _pair_period(paths, key, all_period_keys, tables, stamps, code), period_keys)
 
@@ -71,12 +74,14 @@ def month_before(period_key: str) -> str | None:
     return f"M-{year - 1}12" if month == 1 else f"M-{year}{month - 1:02d}"
 
 
-def _exports_of(paths: DataPaths, key: str | None, period_keys: Sequence[str]) -> pl.DataFrame | None:
+def _exports_of(
+    paths: DataPaths, key: str | None, period_keys: Sequence[str], part: Slice = WHOLE
+) -> pl.DataFrame | None:
     """What exporters declared in a period that the run holds, else None."""
     if key not in period_keys:
         return None
     columns = [*schema.PAIR_KEY, "exporter_value_usd"]
-    return pl.read_parquet(paths.table("reconciled", "pairs", str(key)), columns=columns)
+    return read_slice(paths.table("reconciled", "pairs", str(key)), part, columns)
 
 
 def completeness_of(paths: DataPaths, key: str) -> pl.DataFrame:
@@ -100,7 +105,7 @@ def _pair_period(
     stamps: Stamps,
     code: str,
 ) -> PeriodSummary:
-    outputs = {name: paths.table("reconciled", name, key) for name in (*PAIR_TABLES, "valuation_training")}
+    outputs = {name: paths.table("reconciled", name, key) for name in (*PAIR_TABLES, *TRAINING_TABLES)}
     months = months_of(key, all_keys)
     inputs = [paths.table("contracted", "declarations", k) for k in (key, *months)]
     completeness = completeness_of(paths, key)
@@ -108,17 +113,7 @@ def _pair_period(
     fingerprint = combine(*(sha256_of_file(path) for path in inputs), complete, code)
     current = stamps.is_current(key, fingerprint, outputs.values())
     if not current:
-        declarations = _declarations(inputs, key)
-        paired = reconcile.pair(declarations, completeness, tables)
-        training = reconcile.valuation_training(reconcile.cif_sources(paired.pairs, tables))
-        made = {
-            "pairs": paired.pairs,
-            "sources": paired.sources,
-            "nes_declared": reconcile.nes_declared(declarations, tables),
-            "valuation_training": training,
-        }
-        for name, frame in made.items():
-            write_frame(outputs[name], frame)
+        _write_pairs(inputs, key, completeness, tables, outputs)
         stamps.write(key, fingerprint)
     counted = pl.scan_parquet(outputs["pairs"]).select(
         pl.len(), exact_sum("exporter_value_usd") + exact_sum("importer_value_usd")
@@ -127,19 +122,44 @@ def _pair_period(
     return PeriodSummary(key, int(rows), float(value or 0.0), current)
 
 
-def _declarations(inputs: Sequence[Path], key: str) -> pl.DataFrame:
-    columns = list(schema.DECLARATIONS)
-    own = pl.read_parquet(inputs[0], columns=columns)
+def _write_pairs(
+    inputs: Sequence[Path],
+    key: str,
+    completeness: pl.DataFrame,
+    tables: reconcile.ReconcileTables,
+    outputs: Mapping[str, Path],
+) -> None:
+    """Pair one period, slice by slice; what the slices teach is joined and thinned."""
     frequency, period = key.split("-", 1)
-    if frequency == "M":
-        return own
-    if not inputs[1:]:
-        return reconcile.roll_up_year(own, own.clear(), int(period))
-    # Of the months only what can stand in a year: the rest would be read for nothing.
-    wanted = reconcile.can_roll_up(own) & pl.col("account").is_in(["pair", "total", "special"])
-    months = [pl.scan_parquet(path).filter(wanted).select(columns).collect() for path in inputs[1:]]
-    filed = [reconcile.months_filed(pl.scan_parquet(path)).collect() for path in inputs[1:]]
-    return reconcile.roll_up_year(own, pl.concat(months), int(period), pl.concat(filed))
+    year = int(period) if frequency == "A" else None
+    areas, training, sources = [], [], []
+    with (
+        tempfile.TemporaryDirectory(prefix="slices-", dir=_made(outputs["pairs"].parent.parent)) as folder,
+        SlicedTable(outputs["pairs"]) as pairs,
+        SlicedTable(outputs["sources"]) as filed,
+    ):
+        period_rows = declarations_of(inputs[0], list(inputs[1:]), year, Path(folder))
+        for declarations in period_rows.frames:
+            paired = reconcile.pair(declarations, completeness, tables, period_rows.facts)
+            pairs.add(paired.pairs)
+            filed.add(paired.sources)
+            areas.append(reconcile.nes_declared(declarations, tables))
+            with_source = reconcile.cif_sources(paired.pairs, tables)
+            training.append(reconcile.valuation_training(with_source))
+            sources.append(with_source.group_by("cif_source").agg(value_usd=exact_total("importer_value_usd")))
+    write_frame(outputs["nes_declared"], pl.concat(areas))
+    write_frame(outputs["valuation_training"], reconcile.thin_valuation_training(pl.concat(training)))
+    write_frame(outputs["cif_source_values"], _added(sources))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _added(by_source: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Values by source of the margin, added up: (cif_source, value_usd)."""
+    return pl.concat(by_source).group_by("cif_source").agg(exact_sum("value_usd")).sort("cif_source")
 
 
 def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Reference, code: str) -> dict[str, int]:
@@ -156,24 +176,55 @@ def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Refe
     if not stamps.is_current("parameters", fingerprint, [*outputs.values(), *valued.values()]):
         models = _fit_valuation(paths, period_keys, tables)
 
-        def value(key: str) -> dict[str, pl.DataFrame]:
-            pairs = pl.read_parquet(paths.table("reconciled", "pairs", key))
-            frame = reconcile.apply_valuation(pairs, models[key[0]], tables)
-            frame = reconcile.with_previous_month(frame, _exports_of(paths, month_before(key), period_keys))
-            write_frame(valued[key], frame.select(VALUED_BESIDE_PAIRS))
-            return {reconcile.VALUE: reconcile.reliability_training(frame), **reconcile.quantity_training(frame)}
-
-        trained = each_period(value, period_keys)
-
-        def fit(measure: str) -> reconcile.ReliabilityModel:
-            return reconcile.fit_reliability(pl.concat(rows[measure] for rows in trained))
-
-        fitted = dict(zip(reconcile.MEASURES, each_period(fit, reconcile.MEASURES), strict=True))
+        with tempfile.TemporaryDirectory(prefix="training-", dir=paths.reconciled) as folder:
+            training = Path(folder)
+            each_period(
+                lambda key: _value_period(paths, key, period_keys, models[key[0]], tables, training), period_keys
+            )
+            fitted = _fit_measures(training, period_keys)
         for name, table in reconcile.stack_models(fitted).items():
             write_frame(outputs[name], table)
         write_frame(outputs["cif_model"], pl.concat([models[f].card for f in sorted(models)]))
         stamps.write("parameters", fingerprint)
     return {name: pl.scan_parquet(path).select(pl.len()).collect().item() for name, path in outputs.items()}
+
+
+def _value_period(
+    paths: DataPaths,
+    key: str,
+    period_keys: Sequence[str],
+    model: reconcile.ValuationModel,
+    tables: reconcile.ReconcileTables,
+    training: Path,
+) -> None:
+    """Write the valued pairs of one period, and what it teaches of each measure into the folder `training`."""
+    pairs = paths.table("reconciled", "pairs", key)
+    taught: dict[str, list[pl.DataFrame]] = {measure: [] for measure in reconcile.MEASURES}
+    with SlicedTable(paths.table("reconciled", "valued", key)) as written:
+        for part in slices_of(pairs):
+            before = _exports_of(paths, month_before(key), period_keys, part)
+            frame = reconcile.apply_valuation(read_slice(pairs, part), model, tables)
+            frame = reconcile.with_previous_month(frame, before)
+            written.add(frame.select(VALUED_BESIDE_PAIRS))
+            taught[reconcile.VALUE].append(reconcile.reliability_training(frame))
+            for measure, rows in reconcile.quantity_training(frame).items():
+                taught[measure].append(rows)
+    for measure, frames in taught.items():
+        write_frame(training / measure / f"{key}.parquet", reconcile.thin_reliability_training(pl.concat(frames)))
+
+
+def _fit_measures(training: Path, period_keys: Sequence[str]) -> dict[str, reconcile.ReliabilityModel]:
+    """Fit every measure; each frequency by itself, so that the rows of one are held and not of all."""
+    frequencies = sorted({key[0] for key in period_keys})
+
+    def fit(task: tuple[str, str]) -> reconcile.ReliabilityModel:
+        measure, frequency = task
+        own = [key for key in period_keys if key.startswith(frequency)]
+        return reconcile.fit_reliability(pl.concat(pl.read_parquet(training / measure / f"{k}.parquet") for k in own))
+
+    tasks = [(measure, frequency) for measure in reconcile.MEASURES for frequency in frequencies]
+    fitted = dict(zip(tasks, each_period(fit, tasks), strict=True))
+    return {m: reconcile.join_models([fitted[m, frequency] for frequency in frequencies]) for m in reconcile.MEASURES}
 
 
 def _fit_valuation(
@@ -183,13 +234,7 @@ def _fit_valuation(
     for frequency in sorted({key[0] for key in period_keys}):
         keys = [key for key in period_keys if key.startswith(frequency)]
         training = pl.concat(pl.read_parquet(paths.table("reconciled", "valuation_training", k)) for k in keys)
-        shares = [
-            reconcile.cif_sources(pl.read_parquet(paths.table("reconciled", "pairs", key)), tables)
-            .group_by("cif_source")
-            .agg(value_usd=exact_sum("importer_value_usd"))
-            for key in keys
-        ]
-        by_source = pl.concat(shares).group_by("cif_source").agg(exact_sum("value_usd")).sort("cif_source")
+        by_source = _added([pl.read_parquet(paths.table("reconciled", "cif_source_values", k)) for k in keys])
         models[frequency] = reconcile.fit_valuation(training, by_source, frequency, tables)
     return models
 
@@ -224,35 +269,63 @@ def _reconcile_period(
     fingerprint = combine(*(sha256_of_file(path) for path in inputs.values()), fitted)
     current = stamps.is_current(key, fingerprint, outputs.values())
     if not current:
-        read = {name: pl.read_parquet(path) for name, path in inputs.items()}
-        made = _flow_tables(read, completeness_of(paths, key), models, estimator, reference)
-        for name, path in outputs.items():
-            write_frame(path, made[name])
+        _write_flows(inputs, completeness_of(paths, key), models, estimator, reference, outputs)
         stamps.write(key, fingerprint)
     counted = pl.scan_parquet(outputs["mirror_flows"]).select(pl.len(), exact_sum("reconciled_fob_usd")).collect()
     rows, value = counted.row(0)
     return PeriodSummary(key, int(rows), float(value or 0.0), current)
 
 
-def _flow_tables(
-    read: Mapping[str, pl.DataFrame],
+def _write_flows(
+    inputs: Mapping[str, Path],
     completeness: pl.DataFrame,
     models: Mapping[str, reconcile.ReliabilityModel],
     estimator: reconcile.Estimator,
     reference: Reference,
-) -> dict[str, pl.DataFrame]:
-    """The three tables of one period that the flows are told in (FLOW_TABLES)."""
-    valued = _valued(read["pairs"], read["valued"])
-    margin = _mean_margin(valued, reference)
+    outputs: Mapping[str, Path],
+) -> None:
+    """Write the three tables of one period that the flows are told in (FLOW_TABLES), slice by slice.
+
+    What needs the whole period, totals and areas nes, is made first from the few columns it needs.
+    """
+    parts = slices_of(inputs["valued"])
+    margin = _mean_margin(pl.scan_parquet(inputs["pairs"]), pl.scan_parquet(inputs["valued"]), reference)
     fob_importers = reference.valuation_by_reporter_year
-    flows = reconcile.estimate(valued, models[reconcile.VALUE], estimator)
-    flows = reconcile.reconcile_quantities(flows, models, estimator)
     pairable = reference.places.filter(pl.col("mirror_role") == "pair").select("place_code")
-    totals = reconcile.mirror_totals(read["control_totals"], completeness, pairable, margin, fob_importers)
-    totals = reconcile.rake_totals(totals, flows)
-    reallocations = reconcile.reallocate_nes(read["nes_declared"], flows, margin, fob_importers)
-    flows = reconcile.with_nes(reconcile.rake_flows(flows, totals), reallocations)
-    return {"mirror_flows": flows, "mirror_totals": totals, "nes_reallocations": reallocations}
+    controls = pl.read_parquet(inputs["control_totals"])
+    totals = reconcile.mirror_totals(controls, completeness, pairable, margin, fob_importers)
+    declared = pl.read_parquet(inputs["nes_declared"])
+    reallocations = reconcile.reallocate_nes(declared, _lacking(inputs, parts, declared), margin, fob_importers)
+    raked_totals = []
+    with SlicedTable(outputs["mirror_flows"]) as written:
+        for part in parts:
+            valued = _valued(read_slice(inputs["pairs"], part), read_slice(inputs["valued"], part))
+            flows = reconcile.estimate(valued, models[reconcile.VALUE], estimator)
+            flows = reconcile.reconcile_quantities(flows, models, estimator)
+            raked = reconcile.rake_totals(totals.filter(part.holds()), flows)
+            own = flows["mirror_flow_id"] if part != WHOLE else None
+            given = reallocations
+            if own is not None:
+                given = given.filter(pl.col("mirror_flow_id").is_in(own.implode()))
+            written.add(reconcile.with_nes(reconcile.rake_flows(flows, raked), given))
+            raked_totals.append(raked)
+    write_frame(outputs["mirror_totals"], pl.concat(raked_totals))
+    write_frame(outputs["nes_reallocations"], reallocations)
+
+
+_LACKING_COLUMNS = ("mirror_flow_id", *schema.PAIR_KEY, "exporter_iso3", "importer_iso3", "is_confidential")
+
+
+def _lacking(inputs: Mapping[str, Path], parts: Sequence[Slice], declared: pl.DataFrame) -> pl.DataFrame:
+    """Flows of the products that some reporter files under an area nes, with both values."""
+    found = []
+    for part in parts:
+        beside = ["exporter_fob_usd", "importer_fob_usd"]
+        valued = read_slice(inputs["valued"], part, [*schema.PAIR_KEY, *beside])
+        flows = read_slice(inputs["pairs"], part, _LACKING_COLUMNS).hstack(valued.select(beside))
+        is_wanted = pl.col("product_code").is_in(declared["product_code"].unique().sort().implode())
+        found.append(flows.filter(is_wanted))
+    return pl.concat(found)
 
 
 def _valued(pairs: pl.DataFrame, beside: pl.DataFrame) -> pl.DataFrame:
@@ -265,10 +338,13 @@ def _valued(pairs: pl.DataFrame, beside: pl.DataFrame) -> pl.DataFrame:
     return pairs.hstack(beside.drop(schema.PAIR_KEY)).select(list(schema.VALUED))
 
 
-def _mean_margin(valued: pl.DataFrame, reference: Reference) -> float:
+def _mean_margin(pairs: pl.LazyFrame, valued: pl.LazyFrame, reference: Reference) -> float:
     """Value-weighted margin of the period (CIF over FOB minus one); the published mean where nothing is valued."""
-    margins = valued.filter(pl.col("cif_source") != "reported")
-    cif, fob = margins.select(exact_sum("importer_value_usd"), exact_sum("importer_fob_usd")).row(0)
+    both = pl.concat(
+        [pairs.select("importer_value_usd"), valued.select("cif_source", "importer_fob_usd")], how="horizontal"
+    )
+    margins = both.filter(pl.col("cif_source") != "reported")
+    cif, fob = margins.select(exact_sum("importer_value_usd"), exact_sum("importer_fob_usd")).collect().row(0)
     if fob and fob > 0:
         return float(cif) / float(fob) - 1.0
     published = reference.published_cif_models.filter(

@@ -14,14 +14,13 @@ TRAINING_ROWS_PER_PERIOD = 6_000
 
 
 def valuation_training(pairs_with_source: pl.DataFrame) -> pl.DataFrame:
-    """Rows of one period that can teach the margin, at most TRAINING_ROWS_PER_PERIOD of them.
+    """Rows of one period, or of a slice of it, that can teach the margin.
 
     Args: pairs (schema PAIRS) with cif_source and observed_rate_log, as `valuation.cif_sources` returns them.
     Returns: schema VALUATION_TRAINING. margin_log is ln(UV importer / UV exporter) from reported kg with the quantity
     agreement min(Q)/max(Q) as weight, or the observed rate with weight 1. Never train: left-out pairs, hidden
     products, importers that file FOB, two sides in different editions, and a CIF value that merely repeats the FOB
-    one. The bound keeps every n-th row in key order: deterministic, and blind to values. Source: reconciliation step
-    S4.
+    one. Source: reconciliation step S4.
     """
     require(pairs_with_source, (*PAIRS, "cif_source", "observed_rate_log"), "the pairs frame")
     qx, qm = pl.col("exporter_net_weight_kg"), pl.col("importer_net_weight_kg")
@@ -42,5 +41,12 @@ def valuation_training(pairs_with_source: pl.DataFrame) -> pl.DataFrame:
         unit_value_usd_kg=pl.coalesce(pl.when(qm > 0).then(m / qm), pl.when(qx > 0).then(x / qx)),
         weight=pl.when(observed).then(pl.lit(1.0)).otherwise(pl.min_horizontal(qx, qm) / pl.max_horizontal(qx, qm)),
     )
-    ordered = conform(rows, VALUATION_TRAINING, ("exporter_code", "importer_code", "product_code"))
-    return ordered.gather_every(max(-(-ordered.height // TRAINING_ROWS_PER_PERIOD), 1))
+    return conform(rows, VALUATION_TRAINING, ("exporter_code", "importer_code", "product_code"))
+
+
+def thin_valuation_training(training: pl.DataFrame) -> pl.DataFrame:
+    """At most TRAINING_ROWS_PER_PERIOD rows of one period's training (all its slices, in key order).
+
+    Keeps every n-th row: deterministic, and blind to values.
+    """
+    return training.gather_every(max(-(-training.height // TRAINING_ROWS_PER_PERIOD), 1))

@@ -41,10 +41,11 @@ def hs_variance(side: str) -> pl.Expr:
     return pl.when(is_converted).then(FULL_AMBIGUITY_VARIANCE * ratio).otherwise(0.0)
 
 
-def onto_older_edition(rows: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
+def onto_older_edition(rows: pl.DataFrame, tables: ReconcileTables, values: pl.DataFrame | None = None) -> pl.DataFrame:
     """Read the newer side of every chapter of a corridor filed in two editions in the codes of the older one.
 
-    Args: oriented rows (with side, exporter_code, importer_code) of one period, tables with hs_correlations.
+    Args: oriented rows (with side, exporter_code, importer_code) of one period, tables with hs_correlations; where the
+    rows are a slice of the period, values declared in each code (hs_revision, product_code, value_usd) in all of it.
     Returns: the rows, a split one as several, plus share_ratio (the part of the declaration; sums to one per
     declaration_id), filed_code, and working columns: _edition (that of product_code), _ambiguity (one minus the
     largest share of the declaration, 1 where it may not be compared, NULL where nothing is known), _is_weighed
@@ -67,7 +68,7 @@ def onto_older_edition(rows: pl.DataFrame, tables: ReconcileTables) -> pl.DataFr
     inside = plain.with_columns(_chapter=chapter())
     inside = inside.join(chapters, on=[*CORRIDOR, "_chapter"], how="left", maintain_order="left")
     touched = inside.filter(pl.col("_older").is_not_null())
-    converted = _convert(touched, rows, links_of(touched, tables.hs_correlations))
+    converted = _convert(touched, rows, links_of(touched, tables.hs_correlations), values)
     untouched = inside.filter(pl.col("_older").is_null())
     return pl.concat([untouched.select(plain.columns), converted.select(plain.columns)])
 
@@ -96,7 +97,7 @@ def _chapters_of_two_editions(rows: pl.DataFrame) -> pl.DataFrame:
     return both.filter(pl.col("_older") != pl.col("_newest")).sort(*CORRIDOR, "_chapter")
 
 
-def _convert(touched: pl.DataFrame, everybody: pl.DataFrame, links: Links) -> pl.DataFrame:
+def _convert(touched: pl.DataFrame, everybody: pl.DataFrame, links: Links, values: pl.DataFrame | None) -> pl.DataFrame:
     """Rows of corridors of two editions, with their target codes, shares and ambiguity."""
     own = ["hs_revision", "_older", "product_code"]
     rows = touched.join(links.codes, on=own, how="left", maintain_order="left")
@@ -110,7 +111,9 @@ def _convert(touched: pl.DataFrame, everybody: pl.DataFrame, links: Links) -> pl
         _is_split=goes_over,
     )
     older = _declared_in(everybody, touched["_older"].unique())
-    parts = _parts(rows.filter("_is_split"), older, links.targets)
+    named = older if values is None else values.rename({"hs_revision": "_older", "product_code": "_target"})
+    world = named.group_by("_older", "_target").agg(_world=exact_sum("value_usd"))
+    parts = _parts(rows.filter("_is_split"), older, world, links.targets)
     return pl.concat([rows.filter(~pl.col("_is_split")).select(parts.columns), parts])
 
 
@@ -120,10 +123,10 @@ def _declared_in(rows: pl.DataFrame, editions: pl.Series) -> pl.DataFrame:
     return own.group_by(*CORRIDOR, "side", _older="hs_revision", _target="product_code").agg(exact_sum("value_usd"))
 
 
-def _parts(rows: pl.DataFrame, older: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+def _parts(rows: pl.DataFrame, older: pl.DataFrame, world: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
     """One row per declaration and target code with a share of it."""
     own = ["hs_revision", "_older", "product_code"]
-    parts = _with_weights(rows.join(targets, on=own, how="inner"), older)
+    parts = _with_weights(rows.join(targets, on=own, how="inner"), older, world)
     parts = parts.sort("declaration_id", "share_ratio", "_target", descending=[False, True, False])
     # Shares and amounts have six places, and the largest part takes what rounding leaves: the parts add up to the
     # declaration to the last millionth, in whatever order.
@@ -146,11 +149,10 @@ def _whole(name: str, whole: pl.Expr, part: pl.Expr, is_largest: pl.Expr) -> pl.
     return pl.when(is_largest).then((whole - others).round(_DECIMALS)).otherwise(rounded).alias(name)
 
 
-def _with_weights(parts: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
+def _with_weights(parts: pl.DataFrame, older: pl.DataFrame, world: pl.DataFrame) -> pl.DataFrame:
     """share_ratio of each target: by the mirror's values, else by those of all who file that edition, else equal."""
     opposite = pl.when(pl.col("side") == "exporter").then(pl.lit("importer")).otherwise(pl.lit("exporter"))
     mirror = older.with_columns(side=opposite).rename({"value_usd": "_mirror"})
-    world = older.group_by("_older", "_target").agg(_world=exact_sum("value_usd"))
     parts = parts.join(mirror, on=[*CORRIDOR, "side", "_older", "_target"], how="left")
     parts = parts.join(world, on=["_older", "_target"], how="left")
     shares = [pl.col(c).fill_null(0.0) / exact_sum(pl.col(c)).over("declaration_id") for c in ("_mirror", "_world")]

@@ -13,8 +13,9 @@ import polars as pl
 
 from orchestration.reconcile.editions import gather_parts, onto_older_edition, sub_flows_like, with_editions
 from orchestration.reconcile.pair_facts import with_memberships, with_reexports
+from orchestration.reconcile.period_facts import PeriodFacts
 from orchestration.reconcile.product_codes import at_level, chapter
-from orchestration.reconcile.reporting import months_only_chapters, speakers, with_status
+from orchestration.reconcile.reporting import months_only_chapters, speakers, spoken_sides, with_status
 from orchestration.reconcile.schema import (
     CORRIDOR,
     DECLARATIONS,
@@ -39,11 +40,18 @@ class PairResult:
     sources: pl.DataFrame
 
 
-def pair(declarations: pl.DataFrame, completeness: pl.DataFrame, tables: ReconcileTables) -> PairResult:
+def pair(
+    declarations: pl.DataFrame,
+    completeness: pl.DataFrame,
+    tables: ReconcileTables,
+    whole_period: PeriodFacts | None = None,
+) -> PairResult:
     """Put the two declarations of every flow of one period side by side.
 
     Args: declarations after the source contract, of one period, optionally with is_rolled_up; completeness with
-    reporter_code and is_complete (a reporter that is not complete counts as nonreporting: missing is not zero).
+    reporter_code and is_complete (a reporter that is not complete counts as nonreporting: missing is not zero). Where
+    the declarations are a slice of the period (all rows of some exporters, whoever filed them), whole_period holds
+    the facts of all of it; the pairs of all slices are then those of the whole.
     Returns: pairs (schema PAIRS, one row per exporter, importer, product at the finest level both hold) and sources
     (schema SOURCES). Values in USD as filed, weights in kg. Raises FrameError when columns are missing, or when the
     rows to pair are of several periods, lack a key or value, are negative, or name one place at both ends. Source:
@@ -55,11 +63,13 @@ def pair(declarations: pl.DataFrame, completeness: pl.DataFrame, tables: Reconci
         declarations = declarations.with_columns(is_rolled_up=pl.lit(False))
     rows = declarations.filter((pl.col("account") == "pair") & pl.col("flow_code").is_in(PAIRED_FLOWS))
     _refuse_unpairable(rows)
-    rows = gather_parts(_meeting_level(onto_older_edition(_orient(rows), tables)))
+    chapters = whole_period.chapters if whole_period else months_only_chapters(declarations)
+    spoken = whole_period.spoken if whole_period else spoken_sides(declarations)
+    values = whole_period.values if whole_period else None
+    rows = gather_parts(_meeting_level(onto_older_edition(_orient(rows), tables, values)))
     facts = _join_sides(_sum_sides(rows))
-    chapters = months_only_chapters(declarations)
     facts = facts.join(chapters, on="chapter_code", how="left").with_columns(pl.col("is_months_only").fill_null(False))
-    facts = with_status(facts, speakers(declarations, completeness, chapters), "is_months_only")
+    facts = with_status(facts, speakers(spoken, completeness, chapters), "is_months_only")
     facts = with_reexports(facts, sub_flows_like(rows, declarations))
     facts = with_editions(facts, rows)
     facts = with_memberships(facts, tables)

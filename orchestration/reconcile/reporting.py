@@ -41,14 +41,8 @@ def filed_rows(declarations: Rows) -> Rows:
     )
 
 
-def months_only_chapters(declarations: pl.DataFrame) -> pl.DataFrame:
-    """Chapters in which every row of the period was rolled up from months: (chapter_code, is_months_only).
-
-    Empty where nothing was rolled up; a chapter that is absent does not rest on months.
-    """
-    if not declarations["is_rolled_up"].any():
-        # Nothing was rolled up: no chapter rests on months, and none need be looked at.
-        return pl.DataFrame(schema={"chapter_code": pl.String, "is_months_only": pl.Boolean})
+def rolled_up_chapters(declarations: pl.DataFrame) -> pl.DataFrame:
+    """Whether every row of a chapter was rolled up from months: (chapter_code, is_months_only), every chapter."""
     rows = filed_rows(declarations).filter(pl.col("product_level") >= 2)
     return (
         rows.group_by(chapter().alias("chapter_code"))
@@ -57,20 +51,37 @@ def months_only_chapters(declarations: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def speakers(declarations: pl.DataFrame, completeness: pl.DataFrame, chapters: pl.DataFrame) -> pl.DataFrame:
+def months_only_chapters(declarations: pl.DataFrame) -> pl.DataFrame:
+    """Chapters in which every row of the period was rolled up from months: (chapter_code, is_months_only).
+
+    Empty where nothing was rolled up; a chapter that is absent does not rest on months.
+    """
+    if not declarations["is_rolled_up"].any():
+        # Nothing was rolled up: no chapter rests on months, and none need be looked at.
+        return pl.DataFrame(schema={"chapter_code": pl.String, "is_months_only": pl.Boolean})
+    return rolled_up_chapters(declarations)
+
+
+def spoken_sides(declarations: pl.DataFrame) -> pl.DataFrame:
+    """What each reporter filed at all: (reporter_code, side, chapter_code), one row each."""
+    rows = filed_rows(declarations).select("reporter_code", side=flow_side(), chapter_code=chapter())
+    return rows.unique().sort("reporter_code", "side", "chapter_code")
+
+
+def speakers(spoken: pl.DataFrame, completeness: pl.DataFrame, chapters: pl.DataFrame) -> pl.DataFrame:
     """Which reporters can be silent: (reporter_code, side, is_months_only).
 
-    Args: chapters as `months_only_chapters` returns them. A reporter speaks on a side when its period is complete and
-    it filed at least one row of that side: one that filed exports only may have imported anything. Chapters collected
-    annually and chapters that rest on months alone are two collections; who takes part in one says nothing in the
-    other: annual wood does not make a reporter silent about monthly fish.
+    Args: spoken as `spoken_sides` returns it, of the whole period; chapters as `months_only_chapters` does. A reporter
+    speaks on a side when its period is complete and it filed at least one row of that side: one that filed exports
+    only may have imported anything. Chapters collected annually and chapters that rest on months alone are two
+    collections; who takes part in one says nothing in the other: annual wood does not make a reporter silent about
+    monthly fish.
     """
     complete = completeness.filter(pl.col("is_complete")).select("reporter_code").unique()
-    rows = filed_rows(declarations).select("reporter_code", side=flow_side(), chapter_code=chapter()).unique()
-    spoken = rows.join(chapters, on="chapter_code", how="left").select(
+    scoped = spoken.join(chapters, on="chapter_code", how="left").select(
         "reporter_code", "side", pl.col("is_months_only").fill_null(False)
     )
-    return spoken.unique().join(complete, on="reporter_code", how="semi").sort(spoken.columns)
+    return scoped.unique().join(complete, on="reporter_code", how="semi").sort(scoped.columns)
 
 
 def with_status(pairs: pl.DataFrame, speaking: pl.DataFrame, scope: str) -> pl.DataFrame:

@@ -20,12 +20,42 @@ def months_filed(months: pl.LazyFrame) -> pl.LazyFrame:
     return filed_rows(months).select("reporter_code", "period", side=flow_side()).unique()
 
 
-def can_roll_up(annual: pl.DataFrame) -> pl.Expr:
+def can_roll_up(annual: pl.LazyFrame) -> pl.Expr:
     """Rows of months that may stand in the year: their reporter, or their chapter, has no annual set."""
-    filed = filed_rows(annual)
-    chapters = filed.filter(pl.col("product_level") >= 2).select(chapter()).to_series().unique().sort()
+    filed = filed_rows(annual).select("reporter_code", "product_level", chapter_code=chapter()).unique().collect()
+    chapters = filed.filter(pl.col("product_level") >= 2)["chapter_code"].unique().sort()
     reporters = filed["reporter_code"].unique().sort()
     return ~(pl.col("reporter_code").is_in(reporters.implode()) & chapter().is_in(chapters.implode()))
+
+
+def complete_sides(filed_months: pl.DataFrame) -> pl.DataFrame:
+    """Sides of which all twelve months were filed: (reporter_code, side), from what `months_filed` gives."""
+    return (
+        filed_months.group_by("reporter_code", "side")
+        .agg(pl.col("period").n_unique().alias("_month_count"))
+        .filter(pl.col("_month_count") == MONTHS_IN_A_YEAR)
+        .select("reporter_code", "side")
+    )
+
+
+def as_year(months: pl.DataFrame, rollable: pl.Expr, complete: pl.DataFrame, year: int) -> pl.DataFrame:
+    """Rows of months that stand in the year, relabelled as rows of it, with is_rolled_up.
+
+    Args: months of that year, the rule of `can_roll_up`, the sides of `complete_sides`.
+    """
+    return (
+        filed_rows(months)
+        .filter(rollable)
+        .with_columns(side=flow_side())
+        .join(complete, on=["reporter_code", "side"], how="semi", maintain_order="left")
+        .with_columns(
+            frequency=pl.lit("A"),
+            period=pl.lit(str(year)),
+            period_start=pl.date(year, 1, 1),
+            is_rolled_up=pl.lit(True),
+        )
+        .select(*months.columns, "is_rolled_up")
+    )
 
 
 def roll_up_year(
@@ -54,22 +84,4 @@ def roll_up_year(
     if months.is_empty():
         return kept
     presence = months_filed(months.lazy()).collect() if filed_months is None else filed_months
-    complete = (
-        presence.group_by("reporter_code", "side")
-        .agg(pl.col("period").n_unique().alias("_month_count"))
-        .filter(pl.col("_month_count") == MONTHS_IN_A_YEAR)
-        .select("reporter_code", "side")
-    )
-    rolled = (
-        filed_rows(months)
-        .filter(can_roll_up(annual))
-        .with_columns(side=flow_side())
-        .join(complete, on=["reporter_code", "side"], how="semi", maintain_order="left")
-        .with_columns(
-            frequency=pl.lit("A"),
-            period=pl.lit(str(year)),
-            period_start=pl.date(year, 1, 1),
-            is_rolled_up=pl.lit(True),
-        )
-    )
-    return pl.concat([kept, rolled.select(kept.columns)])
+    return pl.concat([kept, as_year(months, can_roll_up(annual.lazy()), complete_sides(presence), year)])
