@@ -33,6 +33,12 @@ KEYS: dict[str, tuple[str, ...]] = {
     "modes_of_supply": ("mos_code",),
     "published_cif_models": ("model", "term"),
     "unit_value_thresholds": ("threshold_code",),
+    "embargoes": ("embargo_code", "list_code"),
+    "family_breaks": ("family_code", "hs_revision"),
+    "decoy_pairs": ("controlled_family_code", "decoy_family_code"),
+    "passage_rules": ("rule_code",),
+    "false_positive_controls": ("control_code",),
+    "place_economies": ("place_code",),
 }
 _TYPES: dict[str, pl.DataType] = {
     "valid_from": pl.Date(),
@@ -41,11 +47,19 @@ _TYPES: dict[str, pl.DataType] = {
     "longitude_deg": pl.Float64(),
     "coefficient": pl.Float64(),
     "threshold_z_score": pl.Float64(),
+    "reference_date": pl.Date(),
+    "rule_value": pl.Float64(),
+    "gdp_constant_2015_usd": pl.Float64(),
+    "population_count": pl.Int64(),
+    "baseline_first_year": pl.Int64(),
+    "baseline_last_year": pl.Int64(),
+    "check_year": pl.Int64(),
+    "control_number": pl.Int64(),
     "product_level": pl.Int64(),
     "year_from": pl.Int64(),
     "year_to": pl.Int64(),
 }
-_BOOLEANS = ("is_landlocked", "is_sub_flow", "is_edition_break")
+_BOOLEANS = ("is_landlocked", "is_sub_flow", "is_edition_break", "is_on")
 
 
 class ReferenceError(Exception):
@@ -74,6 +88,12 @@ class Reference:
     modes_of_supply: pl.DataFrame
     published_cif_models: pl.DataFrame
     unit_value_thresholds: pl.DataFrame
+    embargoes: pl.DataFrame
+    family_breaks: pl.DataFrame
+    decoy_pairs: pl.DataFrame
+    passage_rules: pl.DataFrame
+    false_positive_controls: pl.DataFrame
+    place_economies: pl.DataFrame
     distances: pl.DataFrame | None = None
 
 

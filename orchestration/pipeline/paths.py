@@ -46,6 +46,11 @@ class DataPaths:
         return self.root / "reconciled"
 
     @property
+    def passages(self) -> Path:
+        """Flows of product families, their changes and breaks."""
+        return self.root / "passages"
+
+    @property
     def runs(self) -> Path:
         """One folder per run: the staging database, the export and the audit record."""
         return self.root / "runs"
