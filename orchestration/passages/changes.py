@@ -170,7 +170,9 @@ def _with_gaps(
     """
     x, m = pl.col("exporter_fob_usd"), pl.col("importer_fob_usd")
     both = pl.col("is_exporter_complete") & pl.col("is_importer_complete")
+    signed = pl.when(both).then(x.fill_null(0.0) - m.fill_null(0.0))
     gaps = grid.with_columns(
+        gap_fob_usd=signed,
         _excess=pl.when(both).then((x.fill_null(0.0) - m.fill_null(0.0)).clip(lower_bound=0.0)),
         _gap=pl.when(both).then((x.fill_null(0.0) / floor).arcsinh() - (m.fill_null(0.0) / floor).arcsinh()),
     )
@@ -180,12 +182,15 @@ def _with_gaps(
     own = before.group_by(CELL).agg(
         baseline_gap_year_count=pl.len(),
         baseline_excess_fob_usd=exact_sum("_excess") / pl.len(),
+        baseline_gap_fob_usd=exact_sum("gap_fob_usd") / pl.len(),
         _own_gap=exact_sum("_gap") / pl.len(),
     )
-    rows = rows.join(gaps.select(*CELL, "year", "_gap", excess_fob_usd="_excess"), on=[*CELL, "year"], how="left")
+    own_year = gaps.select(*CELL, "year", "_gap", "gap_fob_usd", excess_fob_usd="_excess")
+    rows = rows.join(own_year, on=[*CELL, "year"], how="left")
     rows = rows.join(own, on=list(CELL), how="left").with_columns(pl.col("baseline_gap_year_count").fill_null(0))
     if not against_own:
-        rows = rows.with_columns(baseline_excess_fob_usd=pl.lit(0.0), _own_gap=pl.lit(0.0))
+        zero = pl.lit(0.0)
+        rows = rows.with_columns(baseline_excess_fob_usd=zero, baseline_gap_fob_usd=zero, _own_gap=zero)
     return rows.with_columns(
         excess_change_fob_usd=(pl.col("excess_fob_usd") - pl.col("baseline_excess_fob_usd")).clip(lower_bound=0.0),
         gap_effect_log=pl.col("_gap") - pl.col("_own_gap"),

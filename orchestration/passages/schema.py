@@ -72,6 +72,8 @@ CHANGES: Schema = {
     "tested_cell_count": COUNT,
     "exporter_fob_usd": NUMBER,
     "importer_fob_usd": NUMBER,
+    "gap_fob_usd": NUMBER,
+    "baseline_gap_fob_usd": NUMBER,
     "excess_fob_usd": NUMBER,
     "baseline_excess_fob_usd": NUMBER,
     "excess_change_fob_usd": NUMBER,

@@ -1,0 +1,32 @@
+with source as (
+
+    select * from {{ source('passages', 'family_breaks') }}
+
+),
+
+renamed as (
+
+    select
+        embargo_code,
+        exporter_code,
+        importer_code,
+        family_code,
+        family_kind,
+        direction,
+        series_start,
+        month_count,
+        break_start,
+        before_monthly_fob_usd,
+        after_monthly_fob_usd,
+        active_month_count,
+        shift_log,
+        f_score,
+        p_value,
+        q_value,
+        tested_cell_count,
+        is_after_control
+    from source
+
+)
+
+select * from renamed
