@@ -154,7 +154,19 @@ MART_COLUMNS_READ = {
         "exporter_net_weight_kg": "DOUBLE",
         "exporter_unit_value_fob_usd_per_kg": "DOUBLE",
     },
+    "mart_passage_lead": {
+        "lead_id": "VARCHAR",
+        "grade": "VARCHAR",
+        "holding_explanation_count": "BIGINT",
+        "is_origin_only": "BOOLEAN",
+        "is_across_edition_break": "BOOLEAN",
+        "is_lead_complete": "BOOLEAN",
+    },
+    "mart_lead_evidence": {"lead_id": "VARCHAR", "mirror_flow_id": "VARCHAR", "declaration_id": "VARCHAR"},
+    "mart_lead_explanation": {"lead_id": "VARCHAR", "control_code": "VARCHAR"},
+    "mart_placebo_rate": {"embargo_code": "VARCHAR", "period": "VARCHAR", "placebo_rise_ratio": "DOUBLE"},
 }
+LEADS = {"lead_id": "VARCHAR", "grade": "VARCHAR"}
 
 KNOWN_ACCOUNT_REASONS = tuple(
     f"{account}:{reason}"

@@ -23,6 +23,7 @@ from expectations.model import GateError, GateInputs
 from expectations.schemas import (
     CONTRACTED_TABLES,
     DECLARATIONS,
+    LEADS,
     MART_COLUMNS_READ,
     MIRROR_FLOWS,
     RECONCILED_TABLES,
@@ -209,13 +210,14 @@ def _open_marts(tables: GateTables) -> None:
 
 
 def _open_last_release(tables: GateTables) -> None:
-    """Create views last_declarations, last_mirror_flows and last_reliability, or say why nothing can be compared."""
+    """Create views last_declarations, last_mirror_flows, last_reliability and last_leads, or say why nothing can be compared."""
     release = tables.inputs.last_release_dir
     tables.not_comparable = _why_not_comparable(release, tables.inputs.source)
     for view, table, columns in (
         ("last_declarations", "fct_declaration", DECLARATIONS),
         ("last_mirror_flows", "fct_mirror_flow", MIRROR_FLOWS),
         ("last_reliability", "mart_reporter_reliability", RELIABILITY),
+        ("last_leads", "mart_passage_lead", LEADS),
     ):
         path = release / "parquet" / f"{table}.parquet" if release is not None else Path(table)
         usable = tables.not_comparable is None and path.is_file()

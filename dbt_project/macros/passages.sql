@@ -6,7 +6,8 @@
         'lost_least_ratio', 'origin_pool_ratio', 'fall_least_ratio', 'silent_years', 'new_product_floor_usd',
         'new_product_least_periods', 'decoy_least_usd', 'conservation_least_ratio', 'demand_ratio',
         'totals_lost_least_ratio', 'unit_value_log', 'hidden_least_ratio', 'everyone_least_ratio',
-        'decoy_break_p_value', 'decoy_rise_ratio'
+        'decoy_break_p_value', 'decoy_rise_ratio',
+        'largest_p_value'
     ]) }}
 {%- endmacro %}
 

@@ -32,6 +32,25 @@ REQUIRED_TABLES = (
     "mart_discrepancy",
     "mart_quarantine",
     "mart_reporter_reliability",
+    "mart_corridor_profile",
+    "mart_lead_evidence",
+    "mart_lead_explanation",
+    "mart_passage_lead",
+    "mart_place_profile",
+    "mart_placebo_rate",
+    "mart_product_profile",
+    "mart_signal_decoy_swap",
+    "mart_signal_flow_conservation",
+    "mart_signal_implausible_demand",
+    "mart_signal_lost_in_transit",
+    "mart_signal_mirror_gap",
+    "mart_signal_new_product",
+    "mart_signal_roundabout",
+    "mart_signal_route_displacement",
+    "mart_signal_structural_break",
+    "mart_signal_surge",
+    "mart_signal_totals_lost_in_transit",
+    "mart_signal_unit_value",
     "mart_unit_value",
 )
 _TYPES_BY_NAME = (
@@ -42,6 +61,7 @@ _TYPES_BY_NAME = (
 )
 _COLUMNS = "duckdb_columns() where database_name = 'staging' and schema_name = 'marts'"
 _DRIFT = 0.1
+_CONTROLS = 15
 # A bias has moved when it went further than this, and than this many standard errors.
 _BIAS_DRIFT_LOG, _BIAS_DRIFT_ERRORS = 0.05, 4
 
@@ -70,6 +90,7 @@ def marts(tables: GateTables) -> Suite:
                 by="mirror_flow_id is null",
             ),
             _unit_values(),
+            _leads(tables),
             _drift(tables),
         ],
     )
@@ -254,6 +275,62 @@ def _unit_values() -> Part:
         "exporter_net_weight_kg, exporter_unit_value_fob_usd_per_kg",
         "mirror_flow_id",
         by="mirror_flow_id is null",
+    )
+
+
+def _leads(tables: GateTables) -> Part:
+    """What a lead rests on, what holds it down, and how often civilian goods would make one."""
+    bare = "select lead_id, grade from mart_passage_lead anti join mart_lead_evidence using (lead_id)"
+    unknown = (
+        "select lead_id, mirror_flow_id, declaration_id from mart_lead_evidence e where not exists (select 1 from "
+        "fct_declaration d where d.declaration_id = e.declaration_id) or not exists (select 1 from fct_mirror_flow f "
+        "where f.mirror_flow_id = e.mirror_flow_id)"
+    )
+    unsound = (
+        "select lead_id, grade from mart_passage_lead where grade <> 'D' and (is_origin_only or "
+        "is_across_edition_break or not is_lead_complete or holding_explanation_count > 0)"
+    )
+    untried = (
+        "select l.lead_id, count(e.control_code) as control_count from mart_passage_lead l left join "
+        f"mart_lead_explanation e using (lead_id) group by l.lead_id having count(e.control_code) <> {_CONTROLS}"
+    )
+    placebo = "select embargo_code, period, placebo_rise_ratio from mart_placebo_rate"
+    gone = (
+        "select l.lead_id, l.grade from last_leads l anti join (select lead_id from mart_passage_lead where grade in "
+        "('A', 'B')) n using (lead_id) where l.grade in ('A', 'B')"
+    )
+    counts = (
+        "select coalesce(abs(ln((select count(*) + 1 from mart_passage_lead) / (select count(*) + 1.0 from "
+        "last_leads))), 0)"
+    )
+    return figures(
+        "leads_of_marts",
+        [
+            Figure("leads_have_evidence", f"select count(*) from ({bare})", f"{bare} order by 1"),
+            Figure("evidence_leads_to_filed_rows", f"select count(*) from ({unknown})", f"{unknown} order by 1, 2, 3"),
+            Figure("leads_above_d_are_sound", f"select count(*) from ({unsound})", f"{unsound} order by 1"),
+            Figure(
+                "innocent_causes_are_tried_on_every_lead", f"select count(*) from ({untried})", f"{untried} order by 1"
+            ),
+            Figure(
+                "civilian_goods_seldom_rise_as_a_passage_would",
+                f"select coalesce(max(placebo_rise_ratio), 0) from ({placebo})",
+                f"{placebo} order by placebo_rise_ratio desc, embargo_code, period",
+            ),
+            Figure(
+                "graded_leads_of_the_last_release_are_still_there",
+                f"select coalesce((select count(*) from ({gone})) / nullif((select count(*) from last_leads where grade "
+                "in ('A', 'B')), 0), 0)",
+                f"{gone} order by 1",
+                not_comparable=tables.not_comparable or _other_method(tables),
+            ),
+            Figure(
+                "the_number_of_leads_is_steady",
+                counts,
+                "select grade, count(*) as lead_count from mart_passage_lead group by grade order by grade",
+                not_comparable=tables.not_comparable or _other_method(tables),
+            ),
+        ],
     )
 
 

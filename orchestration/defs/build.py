@@ -13,6 +13,7 @@ from expectations.runner import run_suite
 from orchestration.defs.declarations.assets import contracted_declarations, declaration_checks, landed_declarations
 from orchestration.defs.jobs import refresh
 from orchestration.defs.marts.assets import dbt_resource, mart_assets
+from orchestration.defs.passages.assets import family_statistics
 from orchestration.defs.progress import progress_logger
 from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
 from orchestration.defs.release.assets import audit_results, mart_checks, published_release, staged_marts
@@ -45,6 +46,7 @@ def build_definitions(
             mirror_pairs,
             parameters,
             mirror_flows,
+            family_statistics,
             mart_assets(parsed, started),
             staged_marts(parsed),
             audit_results,

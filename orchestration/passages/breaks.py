@@ -36,7 +36,7 @@ def breaks(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables) ->
     direction.
     """
     made = [_breaks_of(flows, complete, tables, embargo) for embargo in embargoes_of(tables)]
-    return conform(pl.concat(made), BREAKS, ("embargo_code", *CELL, "direction"))
+    return conform(pl.concat(made), BREAKS, ("embargo_code", *CELL, "break_direction"))
 
 
 def _breaks_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables, embargo: Embargo) -> pl.DataFrame:
@@ -62,7 +62,7 @@ def _breaks_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables
     found = [_described(values, floor, direction) for direction in (RISE, FALL)]
     tables_made = []
     for direction, part in zip((RISE, FALL), found, strict=True):
-        own = cells.hstack(part).with_columns(direction=pl.lit(direction))
+        own = cells.hstack(part).with_columns(break_direction=pl.lit(direction))
         own = own.with_columns(
             break_start=pl.Series([starts[n] if n >= 0 else None for n in own["_at"].to_list()], dtype=pl.Date),
             series_start=pl.Series([starts[n] if n >= 0 else None for n in own["_first"].to_list()], dtype=pl.Date),
@@ -177,7 +177,7 @@ def _described(values: Array, floor: float, direction: str) -> pl.DataFrame:
             "after_monthly_fob_usd": mean(later),
             "active_month_count": np.count_nonzero(later & (filled > 0), axis=1).astype(np.int64),
             "shift_log": np.where(has, shift, np.nan),
-            "f_score": np.where(has, score, np.nan),
+            "break_f_score": np.where(has, score, np.nan),
         }
     )
 
@@ -185,14 +185,14 @@ def _described(values: Array, floor: float, direction: str) -> pl.DataFrame:
 def _tested(rows: pl.DataFrame) -> pl.DataFrame:
     """Add p_value, q_value and tested_cell_count."""
     p = np.full(rows.height, np.nan)
-    length, score = rows["month_count"].to_numpy(), rows["f_score"].to_numpy()
+    length, score = rows["month_count"].to_numpy(), rows["break_f_score"].to_numpy()
     for months in np.unique(length):
         own = length == months
         null = simulated_scores(int(months)) if months >= 2 * SHORTEST_SIDE else np.zeros(1)
         p[own] = (1.0 + null.size - np.searchsorted(null, score[own], side="left")) / (1.0 + null.size)
     q = false_discovery_control(p, method="bh") if p.size else p
     return rows.with_columns(
-        p_value=pl.Series(p), q_value=pl.Series(q), tested_cell_count=pl.lit(rows.height, dtype=pl.Int64)
+        break_p_value=pl.Series(p), break_q_value=pl.Series(q), tested_cell_count=pl.lit(rows.height, dtype=pl.Int64)
     )
 
 

@@ -84,9 +84,9 @@ def _changes_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTable
     )
     rows = _without_placebo(rows, floor, tables.is_on("placebo_basket"))
     rows = _with_gaps(rows, grid, embargo, floor, tables.is_on("own_baseline"))
-    rows = _scaled(rows, "effect_log", "z_score").with_columns(effect_se_log="_scale").drop("_scale")
+    rows = _scaled(rows, "effect_log", "effect_z_score").with_columns(effect_se_log="_scale").drop("_scale")
     rows = _scaled(rows, "gap_effect_log", "gap_z_score").drop("_scale")
-    rows = _tested(_tested(rows, tables, ""), tables, "gap_")
+    rows = _tested(_tested(rows, tables, "effect_", ""), tables, "gap_", "gap_")
     broken = tables.family_breaks.filter(pl.col("break_kind") == NEW_CODE).join(
         tables.hs_editions.select("hs_revision", "valid_from"), on="hs_revision"
     )
@@ -100,7 +100,7 @@ def _changes_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTable
         frequency=pl.lit("A"),
         period=pl.col("year").cast(pl.String),
         period_start=pl.date(pl.col("year"), 1, 1),
-        is_edition_break=(pl.col("year") >= pl.col("_broken")).fill_null(False),
+        is_across_edition_break=(pl.col("year") >= pl.col("_broken")).fill_null(False),
     ).select(list(CHANGES))
 
 
@@ -221,7 +221,7 @@ def _size_class() -> pl.Expr:
     return pl.fold(pl.lit(0, dtype=pl.Int64), lambda one, other: one + other, classes)
 
 
-def _tested(rows: pl.DataFrame, tables: FamilyTables, prefix: str) -> pl.DataFrame:
+def _tested(rows: pl.DataFrame, tables: FamilyTables, prefix: str, counted: str) -> pl.DataFrame:
     """Add p, q and the number of cells tested, over watched and decoy cells that are large enough; else NULL."""
     z = rows[f"{prefix}z_score"].fill_null(np.nan).to_numpy()
     large = pl.max_horizontal("value_fob_usd", "baseline_fob_usd") >= tables.rule("smallest_tested_usd")
@@ -236,5 +236,5 @@ def _tested(rows: pl.DataFrame, tables: FamilyTables, prefix: str) -> pl.DataFra
     return rows.with_columns(
         pl.Series(p).fill_nan(None).alias(f"{prefix}p_value"),
         pl.Series(q).fill_nan(None).alias(f"{prefix}q_value"),
-        count.alias(f"{prefix}tested_cell_count"),
+        count.alias(f"{counted}tested_cell_count"),
     )

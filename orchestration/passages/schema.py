@@ -66,9 +66,9 @@ CHANGES: Schema = {
     "placebo_growth_log": NUMBER,
     "effect_log": NUMBER,
     "effect_se_log": NUMBER,
-    "z_score": NUMBER,
-    "p_value": NUMBER,
-    "q_value": NUMBER,
+    "effect_z_score": NUMBER,
+    "effect_p_value": NUMBER,
+    "effect_q_value": NUMBER,
     "tested_cell_count": COUNT,
     "exporter_fob_usd": NUMBER,
     "importer_fob_usd": NUMBER,
@@ -85,7 +85,7 @@ CHANGES: Schema = {
     "gap_tested_cell_count": COUNT,
     "is_exporter_complete": FLAG,
     "is_importer_complete": FLAG,
-    "is_edition_break": FLAG,
+    "is_across_edition_break": FLAG,
 }
 
 BREAKS: Schema = {
@@ -94,7 +94,7 @@ BREAKS: Schema = {
     "importer_code": TEXT,
     "family_code": TEXT,
     "family_kind": TEXT,
-    "direction": TEXT,
+    "break_direction": TEXT,
     "series_start": DAY,
     "month_count": COUNT,
     "break_start": DAY,
@@ -102,9 +102,9 @@ BREAKS: Schema = {
     "after_monthly_fob_usd": NUMBER,
     "active_month_count": COUNT,
     "shift_log": NUMBER,
-    "f_score": NUMBER,
-    "p_value": NUMBER,
-    "q_value": NUMBER,
+    "break_f_score": NUMBER,
+    "break_p_value": NUMBER,
+    "break_q_value": NUMBER,
     "tested_cell_count": COUNT,
     "is_after_control": FLAG,
 }

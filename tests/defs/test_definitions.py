@@ -22,6 +22,7 @@ STAGES = {
     "reconciliation/pairs",
     "reconciliation/parameters",
     "reconciliation/mirror_flows",
+    "passages/family_statistics",
     "release/staged_marts",
     "release/audit_results",
     "release/published",
@@ -33,6 +34,13 @@ PUBLIC_MARTS = {
     "fct_reporter_coverage",
     "mart_audit_result", "mart_cif_model", "mart_conservation", "mart_data_revision", "mart_discrepancy",
     "mart_quarantine", "mart_reporter_reliability", "mart_unit_value",
+    "mart_corridor_profile", "mart_lead_evidence", "mart_lead_explanation",
+    "mart_passage_lead", "mart_place_profile", "mart_placebo_rate",
+    "mart_product_profile", "mart_signal_decoy_swap", "mart_signal_flow_conservation",
+    "mart_signal_implausible_demand", "mart_signal_lost_in_transit", "mart_signal_mirror_gap",
+    "mart_signal_new_product", "mart_signal_roundabout", "mart_signal_route_displacement",
+    "mart_signal_structural_break", "mart_signal_surge", "mart_signal_totals_lost_in_transit",
+    "mart_signal_unit_value",
 }  # fmt: skip
 
 
@@ -58,7 +66,7 @@ def test_assets_are_those_agreed_when_the_graph_is_built(graph: dg.AssetGraph) -
     assert names >= STAGES
     assert {name.removeprefix("marts/") for name in names if name.startswith("marts/")} == PUBLIC_MARTS
     assert {name.split("/")[0] for name in names} == {
-        "declarations", "reconciliation", "release", "marts", "staging", "intermediate", "seeds",
+        "declarations", "reconciliation", "passages", "release", "marts", "staging", "intermediate", "seeds",
     }  # fmt: skip
 
 

@@ -47,6 +47,17 @@ BREAKING = {
     "mart_quarantine_rows_stand_for_declarations": "declaration_count = 0",
     "mart_unit_value_gaps_are_exporter_minus_importer": "unit_value_log_ratio = unit_value_log_ratio + 0.1",
     "mart_unit_value_medians_rest_on_both_sides": "world_unit_value_count = 1",
+    "mart_lead_explanation_says_nothing_of_what_was_not_tested": "is_tested = false, verdict = 'explains'",
+    "mart_passage_lead_is_not_above_d_across_an_edition_break": "is_across_edition_break = true, grade = 'B'",
+    "mart_passage_lead_is_not_above_d_by_origin_only": "is_origin_only = true, grade = 'B'",
+    "mart_passage_lead_is_not_above_d_on_incomplete_data": "is_lead_complete = false, grade = 'C'",
+    "mart_passage_lead_is_not_above_d_when_a_cause_explains_it": "holding_explanation_count = 1, grade = 'A'",
+    "mart_passage_lead_never_accuses": "lead_name = 'Smuggling'",
+    "mart_signal_decoy_swap_is_lost_on_one_side_and_gained_on_the_other": "decoy_gap_change_fob_usd = 1",
+    "mart_signal_flow_conservation_bounds_hold_the_allocation": "least_passage_fob_usd = largest_passage_fob_usd + 1",
+    "mart_signal_lost_in_transit_excess_is_beyond_the_own_baseline": "excess_change_fob_usd = excess_fob_usd + 1",
+    "mart_signal_roundabout_passage_is_the_smaller_rise": "passage_fob_usd = inbound_rise_fob_usd + outbound_rise_fob_usd",
+    "mart_signal_surge_effect_is_growth_beyond_placebo": "effect_log = growth_log - placebo_growth_log + 1",
     "mart_reporter_reliability_windows_span_three_years_at_most": "window_start_year = window_end_year - 3",
 }
 

@@ -29,6 +29,7 @@ NUMBERS_WITHOUT_UNIT = {
     "quantity": "unit in quantity_unit_code",
     "exporter_quantity": "unit in exporter_quantity_unit_code",
     "importer_quantity": "unit in importer_quantity_unit_code",
+    "figure_value": "meaning in figure_meaning",
     "coefficient": "of the term it stands for",
     "standard_error": "of the coefficient",
     "published_coefficient": "of the term it stands for",
@@ -36,7 +37,7 @@ NUMBERS_WITHOUT_UNIT = {
     "threshold": "unit in threshold_text",
 }
 TEXT_VALUES = {"quarantine_value"}
-_UNIT = re.compile(r"(_usd|_kg|_km|_ratio|_log|_deg|_score|^p_value|^q_value)(_p05|_p25|_p75|_p95)?$")
+_UNIT = re.compile(r"(_usd|_kg|_km|_ratio|_log|_deg|_score|(^|_)p_value|(^|_)q_value)(_p05|_p25|_p75|_p95)?$")
 _VALUED = re.compile(r"(^|_)(fob|cif)_(value_)?usd(_per_kg)?(_p05|_p25|_p75|_p95)?$")
 
 

@@ -19,7 +19,7 @@ ranked as (
         years.*,
         row_number() over (
             partition by years.embargo_code, years.exporter_code, years.importer_code, years.family_code
-            order by years.z_score desc nulls last, years.period asc nulls last
+            order by years.effect_z_score desc nulls last, years.period asc nulls last
         ) as best_rank,
         sum(greatest(years.rise_fob_usd, 0)) over leg as rise_total_fob_usd,
         max(years.value_fob_usd) over leg as largest_value_fob_usd,
@@ -37,7 +37,7 @@ breaks as (
 
     select *
     from {{ ref('stg_passages__family_breaks') }}
-    where direction = 'rise'
+    where break_direction = 'rise'
 
 ),
 
@@ -67,23 +67,23 @@ legs as (
         ranked.growth_log,
         ranked.placebo_growth_log,
         ranked.effect_log,
-        ranked.z_score,
-        ranked.q_value,
+        ranked.effect_z_score,
+        ranked.effect_q_value,
         ranked.tested_cell_count,
         ranked.exporter_fob_usd,
         ranked.importer_fob_usd,
         ranked.is_exporter_complete,
         ranked.is_importer_complete,
-        ranked.is_edition_break,
+        ranked.is_across_edition_break,
         breaks.break_start,
         breaks.series_start,
         breaks.month_count,
         breaks.before_monthly_fob_usd,
         breaks.after_monthly_fob_usd,
         breaks.active_month_count,
-        breaks.f_score,
-        breaks.p_value as break_p_value,
-        breaks.q_value as break_q_value,
+        breaks.break_f_score,
+        breaks.break_p_value,
+        breaks.break_q_value,
         coalesce(breaks.is_after_control, false) as is_break_after_control,
         case
             when
@@ -95,6 +95,7 @@ legs as (
         rules.smallest_rise_usd,
         rules.rise_z_score,
         rules.largest_q_value,
+        rules.largest_p_value,
         rules.break_least_ratio,
         rules.break_least_active_months,
         rules.break_least_monthly_usd,
@@ -127,9 +128,9 @@ judged as (
         coalesce(
             (largest_rise_fob_usd >= smallest_rise_usd or not is_minimum_size_on)
             and largest_value_fob_usd >= asked_rise_ratio * baseline_fob_usd
-            and z_score >= rise_z_score
-            and (q_value <= largest_q_value or not is_false_discovery_on)
-            and not (is_edition_break and is_edition_breaks_on),
+            and effect_z_score >= rise_z_score
+            and (effect_q_value <= largest_q_value or not is_false_discovery_on)
+            and not (is_across_edition_break and is_edition_breaks_on),
             false
         ) as is_annual_rise,
         coalesce(
@@ -139,7 +140,7 @@ judged as (
             and active_month_count >= break_least_active_months
             and (after_monthly_fob_usd >= break_least_monthly_usd or not is_minimum_size_on)
             and month_count >= shortest_month_count
-            and (effect_log is null or effect_log > ln(asked_rise_ratio) / 2 or is_edition_break),
+            and (effect_log is null or effect_log > ln(asked_rise_ratio) / 2 or is_across_edition_break),
             false
         ) as is_monthly_rise
     from legs
@@ -149,10 +150,17 @@ judged as (
 select
     judged.*,
     is_annual_rise or is_monthly_rise as is_rise,
-    -- Months are asked where they are there; a year alone counts as timing only where no month was filed.
-    is_monthly_rise or (is_annual_rise and coalesce(month_count, 0) < shortest_month_count) as is_timed_rise,
+    -- Months are asked where they are there: a rise that the year has shown needs from them only its date. A year alone
+    -- counts as timing only where no month was filed.
+    is_monthly_rise
+    or (
+        is_annual_rise
+        and is_break_after_control
+        and coalesce(break_p_value <= largest_p_value, false)
+    )
+    or (is_annual_rise and coalesce(month_count, 0) < shortest_month_count) as is_timed_rise,
     case
-        when is_monthly_rise then break_start
+        when is_monthly_rise or (is_break_after_control and break_p_value <= largest_p_value) then break_start
         when is_annual_rise then make_date(cast(best_period as int), 1, 1)
     end as rise_date
 from judged

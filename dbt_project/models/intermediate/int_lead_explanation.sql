@@ -62,9 +62,7 @@ tried as (
         and (facts.largest_excess_change_fob_usd is not null or facts.inbound_importer_fob_usd is not null) as is_tested,
         facts.pooled_gap_change_fob_usd / nullif(facts.largest_excess_change_fob_usd, 0) as figure,
         'share of the gap that all exporters of the block show together' as figure_meaning,
-        facts.is_origin_only
-        or (facts.is_gap_of_origin and facts.is_lost_in_transit)
-        or (facts.is_gap_of_origin and not facts.is_inbound_two_sided_rise and not facts.is_decoy_swap) as explains
+        facts.is_origin_only or (facts.is_gap_of_origin and facts.is_gap_alone) as explains
     from facts
     cross join rules
     union all
@@ -90,9 +88,9 @@ tried as (
         facts.family_code,
         'edition_breaks' as control_code,
         rules.is_edition_breaks_on as is_tested,
-        case when facts.is_edition_break then 1 else 0 end as figure,
+        case when facts.is_across_edition_break then 1 else 0 end as figure,
         'whether the rise rests on years on both sides of an edition that made the codes' as figure_meaning,
-        facts.is_edition_break as explains
+        facts.is_across_edition_break as explains
     from facts
     cross join rules
     union all
@@ -105,7 +103,7 @@ tried as (
         rules.is_lag_windows_on and facts.largest_excess_change_fob_usd is not null as is_tested,
         case when facts.is_gap_of_timing then 1 else 0 end as figure,
         'whether the year before or after takes half of the gap back' as figure_meaning,
-        facts.is_gap_of_timing and facts.is_lost_in_transit as explains
+        facts.is_gap_of_timing and facts.is_gap_alone as explains
     from facts
     cross join rules
     union all
@@ -130,11 +128,10 @@ tried as (
         rules.is_placebo_basket_on as is_tested,
         greatest(facts.inbound_placebo_growth_log, facts.outbound_placebo_growth_log) as figure,
         'growth of placebo goods at the same places meanwhile, in logarithms' as figure_meaning,
-        coalesce(
-            facts.inbound_placebo_growth_log > facts.inbound_growth_log / 2
-            or facts.outbound_placebo_growth_log > facts.outbound_growth_log / 2,
-            false
-        ) as explains
+        -- Asked of the legs that rose: a leg that did not has no growth to explain.
+        coalesce(facts.is_inbound_rise and facts.inbound_placebo_growth_log > facts.inbound_growth_log / 2, false)
+        or coalesce(facts.is_outbound_rise and facts.outbound_placebo_growth_log > facts.outbound_growth_log / 2, false)
+            as explains
     from facts
     cross join rules
     union all
@@ -148,8 +145,8 @@ tried as (
         facts.elsewhere_rise_fob_usd / nullif(facts.outbound_rise_fob_usd, 0) as figure,
         'rise of the transit country''s exports to everybody else over that to the destination' as figure_meaning,
         coalesce(
-            facts.is_outbound_rise and facts.elsewhere_rise_fob_usd
-            >= rules.everyone_least_ratio * facts.outbound_rise_fob_usd,
+            facts.is_outbound_rise and not facts.is_lost_in_transit
+            and facts.elsewhere_rise_fob_usd >= rules.everyone_least_ratio * facts.outbound_rise_fob_usd,
             false
         ) as explains
     from facts
@@ -226,7 +223,7 @@ tried as (
         rules.is_confidential_codes_on and facts.largest_excess_change_fob_usd is not null as is_tested,
         facts.hidden_fob_usd / nullif(facts.largest_excess_change_fob_usd, 0) as figure,
         'share of the gap that hidden codes and unnamed partners may hold' as figure_meaning,
-        facts.is_gap_hidden and facts.is_lost_in_transit as explains
+        facts.is_gap_hidden and facts.is_gap_alone as explains
     from facts
     cross join rules
     union all
@@ -250,8 +247,8 @@ select
     transit_code,
     family_code,
     control_code,
-    is_tested,
+    coalesce(is_tested, false) as is_tested,
     cast(figure as double) as figure,
     figure_meaning,
-    is_tested and explains as is_explaining
+    coalesce(is_tested and explains, false) as is_explaining
 from tried

@@ -223,9 +223,14 @@ select
     conservation.largest_passage_fob_usd,
     conservation.allocated_fob_usd,
     coalesce(
-        case when onward.is_outbound_rise then passage.passage_fob_usd end,
-        nullif(lost.lost_fob_usd, 0),
-        swaps.swap_fob_usd,
+        nullif(
+            greatest(
+                coalesce(case when onward.is_outbound_rise then passage.passage_fob_usd end, 0),
+                coalesce(lost.lost_fob_usd, 0),
+                coalesce(swaps.swap_fob_usd, 0)
+            ),
+            0
+        ),
         inbound.rise_total_fob_usd,
         onward.rise_total_fob_usd,
         0
@@ -258,16 +263,16 @@ select
     onward.placebo_growth_log as outbound_placebo_growth_log,
     elsewhere.elsewhere_rise_fob_usd,
     least(
-        coalesce(inbound.q_value, 1), coalesce(inbound.break_q_value, 1), coalesce(lost.gap_q_value, 1)
+        coalesce(inbound.effect_q_value, 1), coalesce(inbound.break_q_value, 1), coalesce(lost.gap_q_value, 1)
     ) as inbound_q_value,
-    least(coalesce(onward.q_value, 1), coalesce(onward.break_q_value, 1)) as outbound_q_value,
+    least(coalesce(onward.effect_q_value, 1), coalesce(onward.break_q_value, 1)) as outbound_q_value,
     greatest(
         coalesce(inbound.tested_cell_count, 0), coalesce(onward.tested_cell_count, 0)
     ) as tested_cell_count,
     coalesce(inbound.is_complete, false) as is_inbound_complete,
     coalesce(onward.is_complete, false) as is_outbound_complete,
-    (coalesce(inbound.is_edition_break, false) and not coalesce(inbound.is_monthly_rise, false))
-    or (coalesce(onward.is_outbound_rise, false) and coalesce(onward.is_edition_break, false)) as is_edition_break,
+    (coalesce(inbound.is_across_edition_break, false) and not coalesce(inbound.is_monthly_rise, false))
+    or (coalesce(onward.is_outbound_rise, false) and coalesce(onward.is_across_edition_break, false)) as is_across_edition_break,
     -- The importer alone shows the rise, and the exporter, who filed the year, does not: origin, not consignment.
     coalesce(
         inbound.is_exporter_complete
@@ -279,6 +284,15 @@ select
     coalesce(lost.is_explained_by_others, 0) = 1 as is_gap_of_others,
     coalesce(lost.is_explained_by_hidden_codes, 0) = 1 as is_gap_hidden,
     coalesce(lost.is_explained_by_timing, 0) = 1 as is_gap_of_timing,
+    -- A gap that no year shows beyond its innocent causes, and no other sign at the leg in than the gap.
+    coalesce(lost.is_signal, 0) = 0
+    and swaps.swap_fob_usd is null
+    and new_products.place_code is null
+    and not coalesce(
+        inbound.exporter_fob_usd >= inbound.asked_rise_ratio * inbound.baseline_fob_usd
+        and inbound.importer_fob_usd >= inbound.asked_rise_ratio * inbound.baseline_fob_usd,
+        false
+    ) as is_gap_alone,
     lost.largest_excess_change_fob_usd,
     lost.pooled_gap_change_fob_usd,
     lost.hidden_fob_usd,

@@ -21,7 +21,7 @@ controls as (
 
     select
         control_code,
-        cast(control_number as bigint) as control_order_count,
+        cast(control_number as bigint) as control_number,
         what_it_does
     from {{ ref('false_positive_controls') }}
 
@@ -30,7 +30,7 @@ controls as (
 select
     leads.lead_id,
     tried.control_code,
-    controls.control_order_count,
+    controls.control_number,
     controls.what_it_does as control_name,
     tried.is_tested,
     tried.figure as figure_value,

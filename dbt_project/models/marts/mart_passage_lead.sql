@@ -199,8 +199,8 @@ select
     named.is_placebo_quiet,
     named.is_third_agreeing,
     named.is_origin_only,
-    named.is_edition_break,
-    named.is_inbound_complete and (named.is_outbound_complete or not named.is_outbound_rise) as is_complete,
+    named.is_across_edition_break,
+    named.is_inbound_complete and (named.is_outbound_complete or not named.is_outbound_rise) as is_lead_complete,
     {{ run_columns() }}
 from named
 left join {{ ref('dim_place') }} as origins on named.origin_code = origins.place_code

@@ -34,8 +34,8 @@ select
     peers.peer_growth_log,
     years.growth_log - peers.peer_growth_log as growth_above_peers_log,
     peers.peer_exporter_count,
-    years.z_score,
-    years.q_value,
+    years.effect_z_score,
+    years.effect_q_value,
     {{ run_columns() }}
 from years
 inner join peers

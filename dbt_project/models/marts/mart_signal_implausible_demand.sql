@@ -32,7 +32,7 @@ shares as (
         flows.period,
         flows.period_start,
         flows.import_fob_usd,
-        flows.import_fob_usd / economies.population_count as import_fob_usd_per_head,
+        flows.import_fob_usd / economies.population_count as import_per_head_fob_usd,
         flows.import_fob_usd / economies.gdp_constant_2015_usd as import_per_gdp_ratio
     from flows
     inner join economies on flows.place_code = economies.place_code
@@ -44,7 +44,7 @@ peers as (
     select
         family_code,
         period,
-        median(import_fob_usd_per_head) as peer_import_fob_usd_per_head,
+        median(import_per_head_fob_usd) as peer_import_per_head_fob_usd,
         median(import_per_gdp_ratio) as peer_import_per_gdp_ratio,
         cast(count(*) as bigint) as peer_place_count
     from shares
@@ -57,7 +57,7 @@ compared as (
 
     select
         shares.*,
-        peers.peer_import_fob_usd_per_head,
+        peers.peer_import_per_head_fob_usd,
         peers.peer_import_per_gdp_ratio,
         peers.peer_place_count,
         shares.import_per_gdp_ratio / nullif(peers.peer_import_per_gdp_ratio, 0) as demand_ratio
@@ -109,9 +109,9 @@ select
     compared.period,
     compared.period_start,
     compared.import_fob_usd,
-    compared.import_fob_usd_per_head,
+    compared.import_per_head_fob_usd,
     compared.import_per_gdp_ratio,
-    compared.peer_import_fob_usd_per_head,
+    compared.peer_import_per_head_fob_usd,
     compared.peer_import_per_gdp_ratio,
     compared.peer_place_count,
     compared.demand_ratio,

@@ -45,7 +45,7 @@ routes as (
         inbound.rise_fob_usd as inbound_rise_fob_usd,
         outbound.rise_fob_usd as outbound_rise_fob_usd,
         least(inbound.rise_fob_usd, outbound.rise_fob_usd) as passage_fob_usd,
-        inbound.is_edition_break or outbound.is_edition_break as is_edition_break
+        inbound.is_across_edition_break or outbound.is_across_edition_break as is_across_edition_break
     from years as inbound
     inner join onward_families
         on inbound.embargo_code = onward_families.embargo_code and inbound.family_code = onward_families.family_code
@@ -100,7 +100,7 @@ select
                         routes.period
                 ) / direct.direct_fall_fob_usd
     end as substitution_ratio,
-    routes.is_edition_break,
+    routes.is_across_edition_break,
     coalesce(inbound_legs.is_rise, false) as is_inbound_rise,
     coalesce(outbound_legs.is_rise, false) as is_outbound_rise,
     coalesce(inbound_legs.is_rise and outbound_legs.is_rise, false) as is_signal,

@@ -10,7 +10,7 @@ falls as (
 
     select *
     from {{ ref('stg_passages__family_breaks') }}
-    where direction = 'fall' and is_after_control
+    where break_direction = 'fall' and is_after_control
 
 ),
 
@@ -29,7 +29,7 @@ closing as (
         legs.family_code,
         falls.break_start as closed_start,
         falls.before_monthly_fob_usd - falls.after_monthly_fob_usd as closed_monthly_fob_usd,
-        falls.q_value as closed_q_value
+        falls.break_q_value as closed_q_value
     from legs
     inner join falls
         on

@@ -18,7 +18,7 @@ select
     breaks.exporter_code,
     breaks.importer_code,
     breaks.family_code,
-    breaks.direction,
+    breaks.break_direction,
     breaks.series_start,
     breaks.month_count,
     legs.reference_date,
@@ -27,12 +27,12 @@ select
     breaks.after_monthly_fob_usd,
     breaks.active_month_count,
     breaks.shift_log,
-    breaks.f_score,
-    breaks.p_value,
-    breaks.q_value,
+    breaks.break_f_score,
+    breaks.break_p_value,
+    breaks.break_q_value,
     breaks.tested_cell_count,
     breaks.is_after_control,
-    breaks.direction = 'rise' and legs.is_monthly_rise as is_signal,
+    breaks.break_direction = 'rise' and legs.is_monthly_rise as is_signal,
     {{ run_columns() }}
 from breaks
 inner join legs

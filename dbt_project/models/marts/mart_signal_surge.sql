@@ -31,14 +31,14 @@ select
     years.placebo_growth_log,
     years.effect_log,
     years.effect_se_log,
-    years.z_score,
-    years.p_value,
-    years.q_value,
+    years.effect_z_score,
+    years.effect_p_value,
+    years.effect_q_value,
     years.tested_cell_count,
-    years.is_edition_break,
+    years.is_across_edition_break,
     coalesce(
-        years.rise_fob_usd >= rules.smallest_rise_usd and years.z_score >= rules.rise_z_score
-        and years.q_value <= rules.largest_q_value and not years.is_edition_break,
+        years.rise_fob_usd >= rules.smallest_rise_usd and years.effect_z_score >= rules.rise_z_score
+        and years.effect_q_value <= rules.largest_q_value and not years.is_across_edition_break,
         false
     ) as is_signal,
     {{ run_columns() }}

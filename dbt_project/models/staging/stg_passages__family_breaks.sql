@@ -12,7 +12,7 @@ renamed as (
         importer_code,
         family_code,
         family_kind,
-        direction,
+        break_direction,
         series_start,
         month_count,
         break_start,
@@ -20,9 +20,9 @@ renamed as (
         after_monthly_fob_usd,
         active_month_count,
         shift_log,
-        f_score,
-        p_value,
-        q_value,
+        break_f_score,
+        break_p_value,
+        break_q_value,
         tested_cell_count,
         is_after_control
     from source

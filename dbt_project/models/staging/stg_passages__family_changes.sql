@@ -25,9 +25,9 @@ renamed as (
         placebo_growth_log,
         effect_log,
         effect_se_log,
-        z_score,
-        p_value,
-        q_value,
+        effect_z_score,
+        effect_p_value,
+        effect_q_value,
         tested_cell_count,
         exporter_fob_usd,
         importer_fob_usd,
@@ -44,7 +44,7 @@ renamed as (
         gap_tested_cell_count,
         is_exporter_complete,
         is_importer_complete,
-        is_edition_break
+        is_across_edition_break
     from source
 
 )

@@ -15,6 +15,7 @@ OWNER = "team:warehouse"
 GROUPS = {"seeds": "reference", "staging": "staging", "intermediate": "staging", "marts": "marts"}
 SOURCE_ASSETS = {
     "comtrade": dg.AssetKey(["declarations", "contracted"]),
+    "passages": dg.AssetKey(["passages", "family_statistics"]),
     # Filled by the gate after the models are built: named apart, because an asset cannot come before and after another.
     "audit": dg.AssetKey(["release", "audit_results_file"]),
 }

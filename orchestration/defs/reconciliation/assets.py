@@ -22,7 +22,8 @@ SINGLE_RUN = dg.BackfillPolicy.single_run()
 GROUP = "reconciliation"
 
 
-def _code(warehouse: Warehouse) -> str:
+def code_of(warehouse: Warehouse) -> str:
+    """Fingerprint of the reference tables and of the code that decides what a run computes."""
     return combine(
         reference_fingerprint(warehouse.settings.seeds_dir, warehouse.settings.distances), code_fingerprint()
     )
@@ -43,7 +44,7 @@ def mirror_pairs(context: dg.AssetExecutionContext, warehouse: WarehouseParamete
     also takes the months of reporters that filed all twelve but no annual set.
     """
     keys = warehouse.plan.period_keys
-    summaries = pair_periods(warehouse.paths, context.partition_keys, keys, warehouse.reference, _code(warehouse))
+    summaries = pair_periods(warehouse.paths, context.partition_keys, keys, warehouse.reference, code_of(warehouse))
     return dg.MaterializeResult(metadata=period_metadata(context, PAIRS, summaries))
 
 
@@ -60,7 +61,7 @@ def parameters(warehouse: WarehouseParameter) -> dg.MaterializeResult:
     over all periods without the watched products and the suspect corridors.
     """
     keys = warehouse.plan.period_keys
-    counts = fit_parameters(warehouse.paths, keys, warehouse.reference, _code(warehouse))
+    counts = fit_parameters(warehouse.paths, keys, warehouse.reference, code_of(warehouse))
     return dg.MaterializeResult(metadata={f"{name}_rows": count for name, count in counts.items()})
 
 
@@ -77,7 +78,7 @@ def parameters(warehouse: WarehouseParameter) -> dg.MaterializeResult:
 def mirror_flows(context: dg.AssetExecutionContext, warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """Reconciled flows with their intervals, and corridor totals from both sides."""
     summaries = reconcile_periods(
-        warehouse.paths, context.partition_keys, warehouse.reference, _code(warehouse), warehouse.settings.method
+        warehouse.paths, context.partition_keys, warehouse.reference, code_of(warehouse), warehouse.settings.method
     )
     return dg.MaterializeResult(metadata=period_metadata(context, FLOWS, summaries))
 

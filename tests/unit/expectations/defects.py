@@ -259,6 +259,24 @@ MARTS: dict[str, Defect] = {
     "unit_values_are_value_over_weight": in_staging(
         "update marts.mart_unit_value set exporter_net_weight_kg = exporter_net_weight_kg * 1000"
     ),
+    "leads_have_evidence": in_staging("delete from marts.mart_lead_evidence where lead_id = 'lead-1'"),
+    "evidence_leads_to_filed_rows": in_staging("update marts.mart_lead_evidence set declaration_id = 'no such row'"),
+    "leads_above_d_are_sound": in_staging("update marts.mart_passage_lead set is_origin_only = true"),
+    "innocent_causes_are_tried_on_every_lead": in_staging(
+        "delete from marts.mart_lead_explanation where control_code = 'control-3'"
+    ),
+    "civilian_goods_seldom_rise_as_a_passage_would": in_staging(
+        "update marts.mart_placebo_rate set placebo_rise_ratio = 0.2"
+    ),
+    "graded_leads_of_the_last_release_are_still_there": in_staging("update marts.mart_passage_lead set grade = 'D'"),
+    "the_number_of_leads_is_steady": in_staging(
+        "insert into marts.mart_passage_lead select lead_id || n, grade, 0, false, false, true, method_version, run_id "
+        "from marts.mart_passage_lead cross join range(100) r(n)",
+        "insert into marts.mart_lead_evidence select l.lead_id, e.mirror_flow_id, e.declaration_id, e.method_version, "
+        "e.run_id from marts.mart_passage_lead l cross join marts.mart_lead_evidence e where l.lead_id <> e.lead_id",
+        "insert into marts.mart_lead_explanation select l.lead_id, e.control_code, e.method_version, e.run_id "
+        "from marts.mart_passage_lead l cross join marts.mart_lead_explanation e where l.lead_id <> e.lead_id",
+    ),
     "release_to_release_drift_is_small": each(
         put("mirror_flows", "reconciled_fob_usd", pl.col("reconciled_fob_usd") * 1.5, pl.lit(True))
     ),

@@ -10,10 +10,30 @@ import json
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from expectations.model import GateInputs
 from expectations.schemas import CONTRACTED_TABLES
 from tests.unit.expectations.frames import METHOD_VERSION, PRIMARY_KEYS, RUN_ID, SOURCE, World
+
+# Public tables of which the gate asks only that they are there.
+PLAIN_MARTS = (
+    "mart_corridor_profile",
+    "mart_place_profile",
+    "mart_product_profile",
+    "mart_signal_decoy_swap",
+    "mart_signal_flow_conservation",
+    "mart_signal_implausible_demand",
+    "mart_signal_lost_in_transit",
+    "mart_signal_mirror_gap",
+    "mart_signal_new_product",
+    "mart_signal_roundabout",
+    "mart_signal_route_displacement",
+    "mart_signal_structural_break",
+    "mart_signal_surge",
+    "mart_signal_totals_lost_in_transit",
+    "mart_signal_unit_value",
+)
 
 
 def write_world(world: World, root: Path, last_release: Path | None = None, *, with_marts: bool = True) -> GateInputs:
@@ -81,6 +101,14 @@ def write_staging(world: World, path: Path) -> None:
             "mart_unit_value": "select mirror_flow_id, z_score, net_weight_z_score, unit_value_z_score, "
             "'agreement' as reading, exporter_fob_usd, exporter_net_weight_kg, exporter_fob_usd / "
             f"exporter_net_weight_kg as exporter_unit_value_fob_usd_per_kg, {marks} from mirror_flows",
+            "mart_lead_evidence": "select 'lead-1' as lead_id, mirror_flow_id, exporter_declaration_id as declaration_id, "
+            f"{marks} from mirror_flows where exporter_declaration_id is not null limit 1",
+            "mart_lead_explanation": f"select 'lead-1' as lead_id, 'control-' || n as control_code, {marks} from range(15) r(n)",
+            "mart_passage_lead": f"select 'lead-1' as lead_id, 'B' as grade, cast(0 as bigint) as holding_explanation_count, "
+            f"false as is_origin_only, false as is_across_edition_break, true as is_lead_complete, {marks}",
+            "mart_placebo_rate": "select 'RUS_2022' as embargo_code, '2023' as period, cast(0.01 as double) as "
+            f"placebo_rise_ratio, {marks}",
+            **dict.fromkeys(PLAIN_MARTS, f"select 'chips' as family_code, {marks}"),
         }
         for name, body in bodies.items():
             con.execute(f"create table marts.{name} as {body}")
@@ -99,5 +127,8 @@ def write_release(world: World, folder: Path, source: str = SOURCE) -> Path:
     world.tables["declarations"].write_parquet(folder / "parquet" / "fct_declaration.parquet")
     world.tables["mirror_flows"].write_parquet(folder / "parquet" / "fct_mirror_flow.parquet")
     world.tables["reliability"].write_parquet(folder / "parquet" / "mart_reporter_reliability.parquet")
+    pl.DataFrame({"lead_id": ["lead-1"], "grade": ["B"]}).write_parquet(
+        folder / "parquet" / "mart_passage_lead.parquet"
+    )
     (folder / "datapackage.json").write_text(json.dumps({"source": source}), encoding="utf-8")
     return folder
