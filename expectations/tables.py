@@ -210,7 +210,7 @@ def _open_marts(tables: GateTables) -> None:
 
 
 def _open_last_release(tables: GateTables) -> None:
-    """Create views last_declarations, last_mirror_flows, last_reliability and last_leads, or say why nothing can be compared."""
+    """Create the views last_* of the earlier release, or say why nothing can be compared."""
     release = tables.inputs.last_release_dir
     tables.not_comparable = _why_not_comparable(release, tables.inputs.source)
     for view, table, columns in (

@@ -319,8 +319,8 @@ def _leads(tables: GateTables) -> Part:
             ),
             Figure(
                 "graded_leads_of_the_last_release_are_still_there",
-                f"select coalesce((select count(*) from ({gone})) / nullif((select count(*) from last_leads where grade "
-                "in ('A', 'B')), 0), 0)",
+                f"select coalesce((select count(*) from ({gone})) / nullif((select count(*) from last_leads "
+                "where grade in ('A', 'B')), 0), 0)",
                 f"{gone} order by 1",
                 not_comparable=tables.not_comparable or _other_method(tables),
             ),

@@ -7,6 +7,7 @@ vintages of one data set, one term of the margin model, results of checks. Does 
 from __future__ import annotations
 
 import datetime
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from orchestration.pipeline.paths import DataPaths
 from orchestration.reconcile.schema import CIF_MODEL
 from tests.unit.expectations.files import write_world
 from tests.unit.expectations.frames import World, make_world
+from tests.warehouse.small_passages import write_small_passages
 
 _TOTAL = {
     "frequency": "A",
@@ -40,6 +42,7 @@ def write_small_world(paths: DataPaths, run_id: str) -> None:
     write_world(world, paths.root, with_marts=False)
     _write(paths.root / "contracted" / "revisions", _revisions())
     _write(paths.root / "reconciled" / "parameters", _cif_model(), "cif_model")
+    write_small_passages(paths)
     write_results(_checks(), paths.audit_results(run_id))
 
 
@@ -49,15 +52,17 @@ def _write(folder: Path, frame: pl.DataFrame, name: str = "A-2020") -> None:
 
 
 def _add_corridor_total(world: World) -> None:
-    """China's exports to Kazakhstan as both ends filed their TOTAL: 5,000 FOB and 5,250 CIF."""
+    """China's exports to Kazakhstan as both ends filed their TOTAL of two years: 5,000 FOB and 5,250 CIF."""
     declarations, totals = world.tables["declarations"], world.tables["control_totals"]
     template = declarations.filter(pl.col("account") == "total").row(0, named=True)
     rows: list[dict[str, Any]] = []
-    for number, corridor in enumerate(_CORRIDOR_TOTALS):
+    for number, (year, corridor) in enumerate(itertools.product((2020, 2023), _CORRIDOR_TOTALS)):
         value, valuation = (5000.0, "FOB") if corridor["flow_code"] == "X" else (5250.0, "CIF")
         own = {
-            "declaration_id": f"dA2020:{900 + number}",
+            "declaration_id": f"dA{year}:{900 + number}",
             "source_line": 900 + number,
+            "period": str(year),
+            "period_start": datetime.date(year, 1, 1),
             "value_usd": value,
             "fob_value_usd": None,
             "cif_value_usd": None,
@@ -80,7 +85,8 @@ def _add_corridor_total(world: World) -> None:
         | {"flows_mean_fob_usd": 4900.0, "raking_target_fob_usd": 5024.0, "raking_residual_fob_usd": 124.0}
         | {"raking_ratio": 5024.0 / 4900.0, "raking_status": "raked"}
     )
-    world.tables["mirror_totals"] = pl.DataFrame([seen], schema=mirror.schema)
+    later = {"period": "2023", "period_start": datetime.date(2023, 1, 1)}
+    world.tables["mirror_totals"] = pl.DataFrame([seen, seen | later], schema=mirror.schema)
 
 
 def _revisions() -> pl.DataFrame:

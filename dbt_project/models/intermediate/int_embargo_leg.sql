@@ -120,27 +120,32 @@ judged as (
 
     select
         legs.*,
-        not is_completeness_gate_on
+        not legs.is_completeness_gate_on
         or (
-            is_exporter_complete and coalesce(baseline_year_count, 0) > 0
-            and (is_importer_complete or leg_kind <> 'inbound')
+            legs.is_exporter_complete and coalesce(legs.baseline_year_count, 0) > 0
+            and (legs.is_importer_complete or legs.leg_kind <> 'inbound')
         ) as is_complete,
         coalesce(
-            (largest_rise_fob_usd >= smallest_rise_usd or not is_minimum_size_on)
-            and largest_value_fob_usd >= asked_rise_ratio * baseline_fob_usd
-            and effect_z_score >= rise_z_score
-            and (effect_q_value <= largest_q_value or not is_false_discovery_on)
-            and not (is_across_edition_break and is_edition_breaks_on),
+            (legs.largest_rise_fob_usd >= legs.smallest_rise_usd or not legs.is_minimum_size_on)
+            and legs.largest_value_fob_usd >= legs.asked_rise_ratio * legs.baseline_fob_usd
+            and legs.effect_z_score >= legs.rise_z_score
+            and (legs.effect_q_value <= legs.largest_q_value or not legs.is_false_discovery_on)
+            and not (legs.is_across_edition_break and legs.is_edition_breaks_on),
             false
         ) as is_annual_rise,
         coalesce(
-            is_break_after_control
-            and (break_q_value <= largest_q_value or not is_false_discovery_on)
-            and after_monthly_fob_usd >= greatest(break_least_ratio, asked_rise_ratio) * before_monthly_fob_usd
-            and active_month_count >= break_least_active_months
-            and (after_monthly_fob_usd >= break_least_monthly_usd or not is_minimum_size_on)
-            and month_count >= shortest_month_count
-            and (effect_log is null or effect_log > ln(asked_rise_ratio) / 2 or is_across_edition_break),
+            legs.is_break_after_control
+            and (legs.break_q_value <= legs.largest_q_value or not legs.is_false_discovery_on)
+            and legs.after_monthly_fob_usd
+            >= greatest(legs.break_least_ratio, legs.asked_rise_ratio) * legs.before_monthly_fob_usd
+            and legs.active_month_count >= legs.break_least_active_months
+            and (legs.after_monthly_fob_usd >= legs.break_least_monthly_usd or not legs.is_minimum_size_on)
+            and legs.month_count >= legs.shortest_month_count
+            and (
+                legs.effect_log is null
+                or legs.effect_log > ln(legs.asked_rise_ratio) / 2
+                or legs.is_across_edition_break
+            ),
             false
         ) as is_monthly_rise
     from legs
@@ -149,18 +154,20 @@ judged as (
 
 select
     judged.*,
-    is_annual_rise or is_monthly_rise as is_rise,
+    judged.is_annual_rise or judged.is_monthly_rise as is_rise,
     -- Months are asked where they are there: a rise that the year has shown needs from them only its date. A year alone
     -- counts as timing only where no month was filed.
-    is_monthly_rise
+    judged.is_monthly_rise
     or (
-        is_annual_rise
-        and is_break_after_control
-        and coalesce(break_p_value <= largest_p_value, false)
+        judged.is_annual_rise
+        and judged.is_break_after_control
+        and coalesce(judged.break_p_value <= judged.largest_p_value, false)
     )
-    or (is_annual_rise and coalesce(month_count, 0) < shortest_month_count) as is_timed_rise,
+    or (judged.is_annual_rise and coalesce(judged.month_count, 0) < judged.shortest_month_count) as is_timed_rise,
     case
-        when is_monthly_rise or (is_break_after_control and break_p_value <= largest_p_value) then break_start
-        when is_annual_rise then make_date(cast(best_period as int), 1, 1)
+        when
+            judged.is_monthly_rise or (judged.is_break_after_control and judged.break_p_value <= judged.largest_p_value)
+            then judged.break_start
+        when judged.is_annual_rise then make_date(cast(judged.best_period as int), 1, 1)
     end as rise_date
 from judged

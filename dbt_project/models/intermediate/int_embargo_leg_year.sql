@@ -32,9 +32,19 @@ decoys as (
 
 wanted as (
 
-    select * from families
+    select
+        embargo_code,
+        destination_code,
+        family_code,
+        reference_date
+    from families
     union
-    select * from decoys
+    select
+        embargo_code,
+        destination_code,
+        family_code,
+        reference_date
+    from decoys
 
 ),
 
@@ -45,7 +55,44 @@ places as (
 )
 
 select
-    changes.*,
+    changes.embargo_code,
+    changes.exporter_code,
+    changes.importer_code,
+    changes.family_code,
+    changes.family_kind,
+    changes.frequency,
+    changes.period,
+    changes.period_start,
+    changes.value_fob_usd,
+    changes.baseline_fob_usd,
+    changes.baseline_mean_fob_usd,
+    changes.check_year_fob_usd,
+    changes.baseline_year_count,
+    changes.rise_fob_usd,
+    changes.growth_log,
+    changes.placebo_growth_log,
+    changes.effect_log,
+    changes.effect_se_log,
+    changes.effect_z_score,
+    changes.effect_p_value,
+    changes.effect_q_value,
+    changes.tested_cell_count,
+    changes.exporter_fob_usd,
+    changes.importer_fob_usd,
+    changes.gap_fob_usd,
+    changes.baseline_gap_fob_usd,
+    changes.excess_fob_usd,
+    changes.baseline_excess_fob_usd,
+    changes.excess_change_fob_usd,
+    changes.baseline_gap_year_count,
+    changes.gap_effect_log,
+    changes.gap_z_score,
+    changes.gap_p_value,
+    changes.gap_q_value,
+    changes.gap_tested_cell_count,
+    changes.is_exporter_complete,
+    changes.is_importer_complete,
+    changes.is_across_edition_break,
     wanted.destination_code,
     wanted.reference_date,
     case

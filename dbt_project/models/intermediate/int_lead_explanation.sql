@@ -28,7 +28,7 @@ tried as (
             else 1
         end as figure,
         'legs of which a side or the baseline is not complete' as figure_meaning,
-        not (
+        not(
             (facts.is_inbound_complete or facts.origin_code is null)
             and (facts.is_outbound_complete or (facts.is_lost_in_transit and not facts.is_outbound_rise))
         ) as explains
@@ -59,7 +59,8 @@ tried as (
         facts.family_code,
         'origin_or_consignment' as control_code,
         rules.is_origin_or_consignment_on
-        and (facts.largest_excess_change_fob_usd is not null or facts.inbound_importer_fob_usd is not null) as is_tested,
+        and (facts.largest_excess_change_fob_usd is not null or facts.inbound_importer_fob_usd is not null)
+            as is_tested,
         facts.pooled_gap_change_fob_usd / nullif(facts.largest_excess_change_fob_usd, 0) as figure,
         'share of the gap that all exporters of the block show together' as figure_meaning,
         facts.is_origin_only or (facts.is_gap_of_origin and facts.is_gap_alone) as explains

@@ -160,8 +160,7 @@ conservation as (
 -- A destination that files nothing after the reference date cannot contradict anybody: it is silent, and said to be.
 speaking as (
 
-    select distinct
-        families.embargo_code
+    select distinct families.embargo_code
     from families
     inner join {{ ref('stg_comtrade__coverage') }} as coverage
         on
@@ -272,7 +271,8 @@ select
     coalesce(inbound.is_complete, false) as is_inbound_complete,
     coalesce(onward.is_complete, false) as is_outbound_complete,
     (coalesce(inbound.is_across_edition_break, false) and not coalesce(inbound.is_monthly_rise, false))
-    or (coalesce(onward.is_outbound_rise, false) and coalesce(onward.is_across_edition_break, false)) as is_across_edition_break,
+    or (coalesce(onward.is_outbound_rise, false) and coalesce(onward.is_across_edition_break, false))
+        as is_across_edition_break,
     -- The importer alone shows the rise, and the exporter, who filed the year, does not: origin, not consignment.
     coalesce(
         inbound.is_exporter_complete

@@ -108,11 +108,11 @@ ranked as (
     select
         judged.*,
         row_number() over (
-            partition by embargo_code, origin_code, transit_code, family_code
+            partition by judged.embargo_code, judged.origin_code, judged.transit_code, judged.family_code
             order by
-                case when is_outbound_timed then 0 when is_outbound_rise then 1 else 2 end asc nulls last,
-                rise_total_fob_usd desc nulls last,
-                outbound_family_code asc nulls last
+                case when judged.is_outbound_timed then 0 when judged.is_outbound_rise then 1 else 2 end asc nulls last,
+                judged.rise_total_fob_usd desc nulls last,
+                judged.outbound_family_code asc nulls last
         ) as way_rank
     from judged
 

@@ -20,9 +20,9 @@ controls as (
 thresholds as (
 
     select
-        {% for rule in passage_rule_codes() -%}
+    {% for rule in passage_rule_codes() -%}
         max(case when rule_code = '{{ rule }}' then rule_value end) as {{ rule }}{{ "," if not loop.last }}
-        {% endfor %}
+    {% endfor %}
     from rules
 
 ),
@@ -30,13 +30,16 @@ thresholds as (
 switches as (
 
     select
-        {% for control in passage_control_codes() -%}
-        max(case when control_code = '{{ control }}' then case when is_on then 1 else 0 end end) = 1 as is_{{ control }}_on{{ "," if not loop.last }}
-        {% endfor %}
+    {% for control in passage_control_codes() -%}
+        max(case when control_code = '{{ control }}' then case when is_on then 1 else 0 end end)
+        = 1 as is_{{ control }}_on{{ "," if not loop.last }}
+    {% endfor %}
     from controls
 
 )
 
-select *
+select
+    thresholds.*,
+    switches.*
 from thresholds
 cross join switches

@@ -1,5 +1,5 @@
--- From a lead down to the filed rows: every annual flow of its three legs, in the family and under the decoy's name, and
--- the declarations behind it. A flow of which a side filed nothing has no declaration on that side.
+-- From a lead down to the filed rows: every annual flow of its three legs, in the family and under the decoy's name,
+-- and the declarations behind it. A flow of which a side filed nothing has no declaration on that side.
 with leads as (
 
     select

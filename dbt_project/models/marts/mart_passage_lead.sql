@@ -94,10 +94,12 @@ graded as (
     select
         judged.*,
         case
-            when holding_explanation_count > 0 then 'D'
-            when is_passage and is_conserved and is_placebo_quiet and is_third_agreeing then 'A'
-            when is_passage then 'B'
-            when signal_family_count >= 2 or (is_inbound_rise and is_outbound_rise) then 'C'
+            when judged.holding_explanation_count > 0 then 'D'
+            when
+                judged.is_passage and judged.is_conserved and judged.is_placebo_quiet and judged.is_third_agreeing
+                then 'A'
+            when judged.is_passage then 'B'
+            when judged.signal_family_count >= 2 or (judged.is_inbound_rise and judged.is_outbound_rise) then 'C'
             else 'D'
         end as grade
     from judged
@@ -109,8 +111,14 @@ named as (
     select
         graded.*,
         md5(
-            embargo_code || '|' || coalesce(origin_code, 'unknown') || '|' || transit_code || '|' || destination_code
-            || '|' || family_code
+            graded.embargo_code
+            || '|'
+            || coalesce(graded.origin_code, 'unknown')
+            || '|'
+            || graded.transit_code
+            || '|'
+            || graded.destination_code
+            || '|' || graded.family_code
         ) as lead_id
     from graded
 
@@ -143,7 +151,10 @@ select
         ) as bigint
     ) as lead_rank,
     'Anomalous passage: ' || coalesce(origins.place_name, 'origin not known') || ' to ' || transits.place_name
-    || ' towards ' || destinations.place_name || ', ' || coalesce(family_names.family_name, named.family_code) as lead_name,
+    || ' towards '
+    || destinations.place_name
+    || ', '
+    || coalesce(family_names.family_name, named.family_code) as lead_name,
     trim(
         case when named.is_inbound_rise and named.is_outbound_rise then 'roundabout ' else '' end
         || case when named.is_inbound_rise then 'inbound_surge ' else '' end

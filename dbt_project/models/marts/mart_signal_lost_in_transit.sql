@@ -160,16 +160,22 @@ explained as (
 
     select
         beside.*,
-        coalesce(pooled_gap_change_fob_usd < origin_pool_ratio * excess_change_fob_usd, false) as is_explained_by_origin,
-        coalesce(everybody_gap_change_fob_usd < origin_pool_ratio * excess_change_fob_usd, false)
+        coalesce(beside.pooled_gap_change_fob_usd < beside.origin_pool_ratio * beside.excess_change_fob_usd, false)
+            as is_explained_by_origin,
+        coalesce(beside.everybody_gap_change_fob_usd < beside.origin_pool_ratio * beside.excess_change_fob_usd, false)
             as is_explained_by_others,
-        hidden_fob_usd >= hidden_least_ratio * excess_change_fob_usd as is_explained_by_hidden_codes,
+        beside.hidden_fob_usd
+        >= beside.hidden_least_ratio * beside.excess_change_fob_usd as is_explained_by_hidden_codes,
         -- A gap that the year before or after takes back by half is goods under way at the turn of the year.
         coalesce(
-            gap_fob_usd + next_gap_fob_usd - 2 * coalesce(baseline_gap_fob_usd, 0) < excess_change_fob_usd / 2, false
+            beside.gap_fob_usd + beside.next_gap_fob_usd - 2 * coalesce(beside.baseline_gap_fob_usd, 0)
+            < beside.excess_change_fob_usd / 2,
+            false
         )
         or coalesce(
-            gap_fob_usd + previous_gap_fob_usd - 2 * coalesce(baseline_gap_fob_usd, 0) < excess_change_fob_usd / 2, false
+            beside.gap_fob_usd + beside.previous_gap_fob_usd - 2 * coalesce(beside.baseline_gap_fob_usd, 0)
+            < beside.excess_change_fob_usd / 2,
+            false
         ) as is_explained_by_timing
     from beside
 

@@ -87,7 +87,7 @@ silence as (
         on
             first_trade.place_code = filed.reporter_code
             and first_trade.trade_direction = filed.trade_direction
-            and filed.period < first_trade.first_period
+            and first_trade.first_period > filed.period
     group by first_trade.place_code, first_trade.trade_direction, first_trade.family_code, first_trade.first_period
 
 ),

@@ -1,4 +1,5 @@
--- Lost in transit by the totals of a corridor: seen even where products are hidden. Against the pair's own years before.
+-- Lost in transit by the totals of a corridor: seen even where products are hidden. Against the pair's own years
+-- before.
 with totals as (
 
     select *

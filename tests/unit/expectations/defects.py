@@ -91,11 +91,11 @@ def drop_table(table: str) -> Defect:
     return apply
 
 
-def in_staging(statement: str) -> Defect:
+def in_staging(*statements: str) -> Defect:
     """Break the staging database by SQL."""
 
     def apply(world: World) -> None:
-        world.staging_sql.append(statement)
+        world.staging_sql.extend(statements)
 
     return apply
 

@@ -101,11 +101,13 @@ def write_staging(world: World, path: Path) -> None:
             "mart_unit_value": "select mirror_flow_id, z_score, net_weight_z_score, unit_value_z_score, "
             "'agreement' as reading, exporter_fob_usd, exporter_net_weight_kg, exporter_fob_usd / "
             f"exporter_net_weight_kg as exporter_unit_value_fob_usd_per_kg, {marks} from mirror_flows",
-            "mart_lead_evidence": "select 'lead-1' as lead_id, mirror_flow_id, exporter_declaration_id as declaration_id, "
-            f"{marks} from mirror_flows where exporter_declaration_id is not null limit 1",
-            "mart_lead_explanation": f"select 'lead-1' as lead_id, 'control-' || n as control_code, {marks} from range(15) r(n)",
-            "mart_passage_lead": f"select 'lead-1' as lead_id, 'B' as grade, cast(0 as bigint) as holding_explanation_count, "
-            f"false as is_origin_only, false as is_across_edition_break, true as is_lead_complete, {marks}",
+            "mart_lead_evidence": "select 'lead-1' as lead_id, mirror_flow_id, exporter_declaration_id as "
+            f"declaration_id, {marks} from mirror_flows where exporter_declaration_id is not null limit 1",
+            "mart_lead_explanation": "select 'lead-1' as lead_id, 'control-' || n as control_code, "
+            f"{marks} from range(15) r(n)",
+            "mart_passage_lead": "select 'lead-1' as lead_id, 'B' as grade, cast(0 as bigint) as "
+            "holding_explanation_count, false as is_origin_only, false as is_across_edition_break, "
+            f"true as is_lead_complete, {marks}",
             "mart_placebo_rate": "select 'RUS_2022' as embargo_code, '2023' as period, cast(0.01 as double) as "
             f"placebo_rise_ratio, {marks}",
             **dict.fromkeys(PLAIN_MARTS, f"select 'chips' as family_code, {marks}"),
