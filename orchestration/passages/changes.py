@@ -24,7 +24,7 @@ from scipy.stats import false_discovery_control
 
 from orchestration.passages.families import NEW_CODE, FamilyTables
 from orchestration.passages.schema import CELL, CHANGES, PLACEBO, conform
-from orchestration.sums import exact_sum
+from orchestration.sums import count_where, exact_sum
 
 TAIL = 0.99
 LEAST_PLACEBO_CELLS = 50
@@ -129,7 +129,7 @@ def _baselines(grid: pl.DataFrame, embargo: Embargo, tables: FamilyTables) -> pl
     before, value = pl.col("year").is_in(embargo.baseline_years), pl.col("value_fob_usd")
     known = value.filter(before & value.is_not_null())
     base = grid.group_by(CELL).agg(
-        baseline_year_count=(before & value.is_not_null()).cast(pl.Int64).sum(),
+        baseline_year_count=count_where(before & value.is_not_null()),
         _total=exact_sum(known),
         check_year_fob_usd=value.filter(pl.col("year") == embargo.check_year).first(),
     )

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 SUMS = "orchestration.sums"
-PURE = ("orchestration.comtrade", "orchestration.reconcile", "orchestration.sample", SUMS)
+PURE = ("orchestration.comtrade", "orchestration.reconcile", "orchestration.passages", "orchestration.sample", SUMS)
 PURE_MAY_IMPORT = {"polars", "numpy", "scipy", "threadpoolctl"} | set(sys.stdlib_module_names)
-NO_IO = ("orchestration.reconcile", "orchestration.sample", SUMS)
+NO_IO = ("orchestration.reconcile", "orchestration.passages", "orchestration.sample", SUMS)
 IO_MODULES = {"os", "shutil", "tempfile", "urllib", "http", "socket", "subprocess", "sqlite3"}
 
 
@@ -74,6 +74,7 @@ def test_imports_point_in_the_agreed_direction_when_the_whole_project_is_read(pr
         ("orchestration/comtrade/bad.py", "from orchestration.settings import Settings"),
         ("orchestration/sample/bad.py", "import requests"),
         ("orchestration/reconcile/bad.py", "import os"),
+        ("orchestration/passages/bad.py", "from orchestration.reconcile import schema"),
         ("expectations/bad.py", "from orchestration.pipeline import paths"),
         ("expectations/bad.py", "import dagster as dg"),
         ("orchestration/release/bad.py", "from orchestration.defs import cli"),
