@@ -41,7 +41,7 @@ def breaks(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables) ->
 
 def _breaks_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables, embargo: Embargo) -> pl.DataFrame:
     monthly = flows.filter((pl.col("frequency") == "M") & (pl.col("family_kind") != PLACEBO))
-    smallest = tables.rule("smallest_tested_usd")
+    smallest = tables.smallest_tested_usd()
     total = monthly.group_by(CELL).agg(pl.col("reconciled_mean_fob_usd").max().alias("_largest"))
     monthly = monthly.join(total.filter(pl.col("_largest") >= smallest / 12.0), on=list(CELL), how="semi")
     if monthly.is_empty():
@@ -53,12 +53,12 @@ def _breaks_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables
     is_guarded = tables.is_on("edition_breaks")
     edition_start = dict(first.select("family_code", "valid_from").iter_rows()) if is_guarded else {}
     cells = monthly.select(*CELL, "family_kind").unique().sort(CELL)
-    values = _matrix(monthly, cells, months, complete)
+    values = _matrix(monthly, cells, months, complete, 0.0 if not tables.is_on("completeness_gate") else np.nan)
     starts = [pl.Series([m]).str.to_date("%Y%m").to_list()[0] for m in months]
     for row, family in enumerate(cells["family_code"]):
         if family in edition_start:
             values[row, [day < edition_start[family] for day in starts]] = np.nan
-    floor = tables.rule("growth_floor_usd") / 12.0
+    floor = tables.growth_floor_usd() / 12.0
     found = [_described(values, floor, direction) for direction in (RISE, FALL)]
     tables_made = []
     for direction, part in zip((RISE, FALL), found, strict=True):
@@ -78,8 +78,10 @@ def _breaks_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables
     )
 
 
-def _matrix(monthly: pl.DataFrame, cells: pl.DataFrame, months: list[str], complete: pl.DataFrame) -> Array:
-    """Values by cell (rows) and month (columns), NaN where neither side filed the month."""
+def _matrix(
+    monthly: pl.DataFrame, cells: pl.DataFrame, months: list[str], complete: pl.DataFrame, unknown: float
+) -> Array:
+    """Values by cell (rows) and month (columns), `unknown` (NaN) where neither side filed the month."""
     known = {}
     for side in ("exporter", "importer"):
         own = complete.filter((pl.col("side") == side) & pl.col("period").is_in(months))
@@ -89,7 +91,7 @@ def _matrix(monthly: pl.DataFrame, cells: pl.DataFrame, months: list[str], compl
         side: {code: np.array([(code, m) in known[side] for m in months]) for code in cells[f"{side}_code"].unique()}
         for side in known
     }
-    values = np.full((cells.height, len(months)), np.nan)
+    values = np.full((cells.height, len(months)), unknown)
     ends = cells.select("exporter_code", "importer_code").rows()
     for row, (exporter, importer) in enumerate(ends):
         values[row, filed["exporter"][exporter] | filed["importer"][importer]] = 0.0

@@ -73,11 +73,11 @@ def _changes_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTable
     annual = flows.filter(pl.col("frequency") == "A")
     known = complete.select("period", "reporter_code", "side").unique()
     years = sorted({int(period) for period in annual["period"].unique()})
-    grid = _grid(annual, known, years)
+    grid = _grid(annual, known, years, missing_is_zero=not tables.is_on("completeness_gate"))
     base = _baselines(grid, embargo, tables)
     after = [year for year in years if year >= embargo.reference_date.year]
     rows = grid.filter(pl.col("year").is_in(after)).join(base, on=list(CELL), how="left")
-    floor = tables.rule("growth_floor_usd")
+    floor = tables.growth_floor_usd()
     rows = rows.with_columns(
         rise_fob_usd=pl.col("value_fob_usd") - pl.col("baseline_fob_usd"),
         growth_log=(pl.col("value_fob_usd") / floor).arcsinh() - (pl.col("baseline_fob_usd") / floor).arcsinh(),
@@ -104,8 +104,13 @@ def _changes_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTable
     ).select(list(CHANGES))
 
 
-def _grid(annual: pl.DataFrame, known: pl.DataFrame, years: Sequence[int]) -> pl.DataFrame:
-    """Every cell in every year: value_fob_usd, 0 where somebody filed the year and nothing of the cell, else NULL."""
+def _grid(
+    annual: pl.DataFrame, known: pl.DataFrame, years: Sequence[int], missing_is_zero: bool = False
+) -> pl.DataFrame:
+    """Every cell in every year: value_fob_usd, 0 where somebody filed the year and nothing of the cell, else NULL.
+
+    missing_is_zero takes every year for filed: the mistake that the completeness gate is there to prevent.
+    """
     filed = ("exporter_fob_usd", "importer_fob_usd")
     values = annual.select(*CELL, *filed, year=pl.col("period").cast(pl.Int64), _value="reconciled_mean_fob_usd")
     cells = annual.select(*CELL, "family_kind").unique()
@@ -118,7 +123,7 @@ def _grid(annual: pl.DataFrame, known: pl.DataFrame, years: Sequence[int]) -> pl
             pl.lit(True).alias(f"is_{side}_complete"),
         )
         grid = grid.join(own, on=[f"{side}_code", "year"], how="left").with_columns(
-            pl.col(f"is_{side}_complete").fill_null(False)
+            pl.col(f"is_{side}_complete").fill_null(missing_is_zero)
         )
     is_known = pl.col("is_exporter_complete") | pl.col("is_importer_complete")
     return grid.with_columns(value_fob_usd=pl.when(is_known).then(pl.col("_value").fill_null(0.0))).drop("_value")
@@ -136,7 +141,13 @@ def _baselines(grid: pl.DataFrame, embargo: Embargo, tables: FamilyTables) -> pl
     mean = pl.when(pl.col("baseline_year_count") > 0).then(pl.col("_total") / pl.col("baseline_year_count"))
     base = base.with_columns(baseline_mean_fob_usd=mean)
     check = pl.col("check_year_fob_usd") if tables.is_on("base_year_check") else pl.lit(None, dtype=pl.Float64)
-    return base.with_columns(baseline_fob_usd=pl.max_horizontal("baseline_mean_fob_usd", check)).select(
+    own = pl.max_horizontal("baseline_mean_fob_usd", check)
+    if not tables.is_on("own_baseline"):
+        # The mistake that this control prevents: the level of the watched goods taken for a rise.
+        kinds = grid.group_by(CELL).agg(pl.col("family_kind").first())
+        base = base.join(kinds, on=list(CELL))
+        own = pl.when(pl.col("family_kind") == PLACEBO).then(own).when(own.is_not_null()).then(0.0)
+    return base.with_columns(baseline_fob_usd=own).select(
         *CELL, "baseline_fob_usd", "baseline_mean_fob_usd", "check_year_fob_usd", "baseline_year_count"
     )
 
@@ -224,7 +235,7 @@ def _size_class() -> pl.Expr:
 def _tested(rows: pl.DataFrame, tables: FamilyTables, prefix: str, counted: str) -> pl.DataFrame:
     """Add p, q and the number of cells tested, over watched and decoy cells that are large enough; else NULL."""
     z = rows[f"{prefix}z_score"].fill_null(np.nan).to_numpy()
-    large = pl.max_horizontal("value_fob_usd", "baseline_fob_usd") >= tables.rule("smallest_tested_usd")
+    large = pl.max_horizontal("value_fob_usd", "baseline_fob_usd") >= tables.smallest_tested_usd()
     watched = pl.col("family_kind") != PLACEBO
     is_tested = rows.select((watched & pl.col(f"{prefix}z_score").is_not_null() & large).fill_null(False)).to_series()
     tested = is_tested.to_numpy()

@@ -46,6 +46,14 @@ class FamilyTables:
             raise KeyError(f"false_positive_controls names {control!r} {len(found)} times; it must stand there once")
         return bool(found[0])
 
+    def growth_floor_usd(self) -> float:
+        """Value below which growth is shrunk; next to nothing where the minimum size is switched off."""
+        return self.rule("growth_floor_usd") if self.is_on("minimum_size") else 1_000.0
+
+    def smallest_tested_usd(self) -> float:
+        """Value below which a cell is not tested; none where the minimum size is switched off."""
+        return self.rule("smallest_tested_usd") if self.is_on("minimum_size") else 0.0
+
 
 def rule_of(rules: pl.DataFrame, code: str) -> float:
     """The value of one threshold of a table of rules (rule_code, rule_value)."""
