@@ -45,6 +45,7 @@ class Quiet:
     imported: dict[Cell, Yearly] = field(default_factory=dict)
     absent: Mapping[str, range] = field(default_factory=dict)
     in_one_month: Mapping[tuple[Cell, str, int], int] = field(default_factory=dict)
+    month_scatter_log: float = 0.05
 
     def changed(self, cell: Cell, exported: Yearly, imported: Yearly | None = None) -> Quiet:
         """The same world with other values of one cell; the importer files what the exporter does unless told."""
@@ -63,6 +64,11 @@ def steady(value: float) -> Yearly:
 def from_2022(before: float, after: float) -> Yearly:
     """One level until 2021, another from 2022 on."""
     return lambda year: after if year >= EMBARGO_YEAR else before
+
+
+def from_2023(before: float, after: float) -> Yearly:
+    """One level until 2022, another from 2023 on: after the date from which the embargo counts."""
+    return lambda year: after if year > EMBARGO_YEAR else before
 
 
 def quiet_world(goods: tuple[str, ...]) -> Quiet:
@@ -89,15 +95,15 @@ def innocent(control: str, quiet: Quiet, goods: tuple[str, ...]) -> Quiet:
     if control == "completeness_gate":
         world = quiet.changed(into, steady(5e6)).changed(out, steady(4e6))
         early = range(2000, EMBARGO_YEAR)
-        return replace(world, absent=dict(quiet.absent) | {GERMANY: early, KAZAKHSTAN: early})
+        return replace(world, absent={RUSSIA: range(2000, 2100), GERMANY: early, KAZAKHSTAN: early})
     if control == "own_baseline":
         return quiet.changed(into, steady(5e6)).changed(out, steady(4e6))
     if control == "origin_or_consignment":
-        world = quiet.changed(into, from_2022(8e5, 6e6), steady(8e5))
-        return world.changed((ITALY, KAZAKHSTAN, CHIPS), steady(8e5), from_2022(8e5, 6e6))
+        world = quiet.changed(into, from_2023(8e5, 6e6), steady(8e5))
+        return world.changed((ITALY, KAZAKHSTAN, CHIPS), steady(8e5), from_2023(8e5, 6e6))
     if control == "hubs":
-        world = quiet.changed((GERMANY, EMIRATES, CHIPS), from_2022(8e5, 2.6e6))
-        return world.changed((EMIRATES, RUSSIA, CHIPS), from_2022(5e5, 1.6e6))
+        world = quiet.changed((GERMANY, EMIRATES, CHIPS), from_2023(8e5, 2.6e6))
+        return world.changed((EMIRATES, RUSSIA, CHIPS), from_2023(5e5, 1.6e6))
     if control == "edition_breaks":
         world = quiet
         for exporter, importer in ((GERMANY, KAZAKHSTAN), (KAZAKHSTAN, RUSSIA)):
@@ -110,26 +116,26 @@ def innocent(control: str, quiet: Quiet, goods: tuple[str, ...]) -> Quiet:
         world = quiet.changed(into, sent, came)
         return replace(world, in_one_month={(into, "exporter", 2023): 12, (into, "importer", 2024): 1})
     if control == "placebo_basket":
-        world = quiet.changed(into, from_2022(8e5, 3.2e6)).changed(out, from_2022(5e5, 2e6))
+        world = quiet.changed(into, from_2023(8e5, 3.2e6)).changed(out, from_2023(5e5, 2e6))
         for cell, value in quiet.exported.items():
             if KAZAKHSTAN in cell and cell[2] in goods:
                 base = value(2018) or 0.0
-                world = world.changed(cell, from_2022(base, 4 * base))
+                world = world.changed(cell, from_2023(base, 4 * base))
         return world
     if control == "everyone":
-        world = quiet.changed(into, from_2022(8e5, 9e6)).changed(out, from_2022(5e5, 3e6))
-        return world.changed((KAZAKHSTAN, INDONESIA, CHIPS), from_2022(3e5, 9e6))
+        world = quiet.changed(into, from_2023(8e5, 9e6)).changed(out, from_2023(5e5, 3e6))
+        return world.changed((KAZAKHSTAN, INDONESIA, CHIPS), from_2023(3e5, 9e6))
     if control == "base_year_check":
         recovered: Yearly = lambda year: 4e6 if year >= 2021 else 8e5  # noqa: E731
         world = quiet.changed(into, recovered)
         return world.changed(out, lambda year: 3e6 if year >= 2021 else 5e5)
     if control == "minimum_size":
-        return quiet.changed(into, from_2022(2e3, 4e4)).changed(out, from_2022(1e3, 3e4))
+        return quiet.changed(into, from_2023(2e3, 4e4)).changed(out, from_2023(1e3, 3e4))
     if control == "false_discovery":
         return _noisy(quiet, into, out)
     if control == "confidential_codes":
-        world = quiet.changed(into, from_2022(8e5, 6e6), steady(8e5))
-        return world.changed((GERMANY, KAZAKHSTAN, HIDDEN), steady(0.0), from_2022(1e5, 5.5e6))
+        world = quiet.changed(into, from_2023(8e5, 6e6), steady(8e5))
+        return world.changed((GERMANY, KAZAKHSTAN, HIDDEN), steady(0.0), from_2023(1e5, 5.5e6))
     raise KeyError(f"no innocent world is made for the control {control!r}")
 
 
@@ -149,7 +155,8 @@ def _noisy(quiet: Quiet, into: Cell, out: Cell) -> Quiet:
             scatter = {year: base * float(np.exp(0.45 * random.standard_normal())) for year in YEARS}
             world = world.changed(cell, scatter.__getitem__)
     high: Yearly = lambda year: 3.4e6 if year == 2024 else 8e5  # noqa: E731
-    return world.changed(into, high).changed(out, lambda year: 2.2e6 if year == 2024 else 5e5)
+    world = world.changed(into, high).changed(out, lambda year: 2.2e6 if year == 2024 else 5e5)
+    return replace(world, month_scatter_log=1.2)
 
 
 def write_world(world: Quiet, folder: Path, reference: Reference) -> Path:
@@ -206,7 +213,8 @@ def _row(world: Quiet, cell: Cell, key: str, random: np.random.Generator) -> dic
             usual = given.get(cell, steady(0.0))(2018) or 0.0
             burst = world.in_one_month.get((cell, side, year))
             yearly = yearly / 12 if burst is None else usual / 12 + (yearly - usual) * (month == burst)
-        noisy = yearly * float(np.exp(0.05 * random.standard_normal()))
+        scatter = world.month_scatter_log if frequency == "M" else 0.05
+        noisy = yearly * float(np.exp(scatter * random.standard_normal()))
         values[side] = noisy if _files(world, place, year) and noisy > 0 else None
     x, m = values["exporter"], values["importer"]
     if x is None and m is None:

@@ -159,7 +159,8 @@ tried as (
         facts.transit_code,
         facts.family_code,
         'base_year_check' as control_code,
-        rules.is_base_year_check_on and facts.inbound_check_year_fob_usd is not null as is_tested,
+        rules.is_base_year_check_on and rules.is_own_baseline_on and facts.inbound_check_year_fob_usd is not null
+            as is_tested,
         facts.inbound_check_year_fob_usd / nullif(facts.inbound_baseline_mean_fob_usd, 0) as figure,
         'check year over the mean of the baseline years; the larger of the two is the baseline' as figure_meaning,
         coalesce(

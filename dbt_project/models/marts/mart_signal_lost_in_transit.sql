@@ -79,6 +79,26 @@ unnamed as (
 
 ),
 
+-- Over all years: the year that takes a gap back has no excess of its own.
+neighbours as (
+
+    select
+        embargo_code,
+        exporter_code,
+        importer_code,
+        family_code,
+        period,
+        lead(gap_fob_usd) over cell as next_gap_fob_usd,
+        lag(gap_fob_usd) over cell as previous_gap_fob_usd
+    from years
+    window
+        cell as (
+            partition by embargo_code, exporter_code, importer_code, family_code
+            order by period asc nulls last
+        )
+
+),
+
 beside as (
 
     select
@@ -108,8 +128,8 @@ beside as (
         together.everybody_gap_change_fob_usd,
         greatest(coalesce(hidden_before.hidden_fob_usd, 0) - coalesce(hidden_before.hidden_before_fob_usd, 0), 0)
         + coalesce(unnamed.unnamed_fob_usd, 0) as hidden_fob_usd,
-        lead(years.gap_fob_usd) over cell as next_gap_fob_usd,
-        lag(years.gap_fob_usd) over cell as previous_gap_fob_usd,
+        neighbours.next_gap_fob_usd,
+        neighbours.previous_gap_fob_usd,
         years.gap_fob_usd,
         years.baseline_gap_fob_usd,
         years.is_exporter_hub or years.is_importer_hub as is_hub,
@@ -147,12 +167,14 @@ beside as (
             and years.importer_code = unnamed.importer_code
             and years.family_code = unnamed.family_code
             and years.period = unnamed.period
+    left join neighbours
+        on
+            years.embargo_code = neighbours.embargo_code
+            and years.exporter_code = neighbours.exporter_code
+            and years.importer_code = neighbours.importer_code
+            and years.family_code = neighbours.family_code
+            and years.period = neighbours.period
     where years.excess_change_fob_usd > 0
-    window
-        cell as (
-            partition by years.embargo_code, years.exporter_code, years.importer_code, years.family_code
-            order by years.period asc nulls last
-        )
 
 ),
 
