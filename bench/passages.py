@@ -20,8 +20,14 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from bench.accuracy_first import SEEDS_DIR
+from bench.innocent_worlds import as_seed, switched_off
 from bench.passage_models import PassageModels
 from bench.passage_worlds import reconciled_world
+from orchestration.pipeline.passages import find_passages
+from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.plan import with_rolled_up_years
+from orchestration.reference import load_reference
 from orchestration.sample import WorldConfig
 
 ROUTE = ["origin_code", "transit_code", "destination_code", "family_code"]
@@ -123,15 +129,70 @@ def report(cases: pl.DataFrame, false: int, graded: int, innocent: pl.DataFrame)
     return "\n".join(lines)
 
 
+# Rules that silence one signal: what is then found no longer rests on it.
+SILENCED = {
+    "annual surge": {"rise_z_score": "99"},
+    "structural break": {"break_least_active_months": "999", "largest_p_value": "0"},
+    "lost in transit": {"lost_least_ratio": "99"},
+    "decoy swap": {"decoy_least_usd": "1e15"},
+    "new product": {"silent_years": "99"},
+    "flow conservation": {"conservation_least_ratio": "1e9"},
+    "implausible demand": {"demand_ratio": "1e9"},
+    "unit value": {"unit_value_log": "99"},
+}
+
+
+def ablation(models: PassageModels, made: Sequence[tuple[int, bool, Path]]) -> str:
+    """What is found, and what is found wrongly, when one control is switched off or one signal is silenced."""
+    reference = load_reference(SEEDS_DIR)
+    lines = [
+        "| taken away | A or B found | A or B not planted | A or B in innocent worlds |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    whole = [("nothing", reference, {})]
+    controls = [
+        (f"control {c}", switched_off(reference, c), {}) for c in reference.false_positive_controls["control_code"]
+    ]
+    silenced = [(f"signal {name}", reference, rules) for name, rules in SILENCED.items()]
+    for name, tables, rules in (*whole, *controls, *silenced):
+        changed = as_seed(tables.passage_rules).with_columns(
+            rule_value=pl.col("rule_code").replace_strict(rules, default=pl.col("rule_value"), return_dtype=pl.String)
+        )
+        seeds = {"false_positive_controls": as_seed(tables.false_positive_controls), "passage_rules": changed}
+        found, wrong, quiet = 0, 0, 0
+        for _, with_passages, path in made:
+            with tempfile.TemporaryDirectory() as scratch:
+                root = Path(scratch)
+                for layer in ("contracted", "reconciled"):
+                    (root / layer).symlink_to(path.resolve() / layer, target_is_directory=True)
+                keys = with_rolled_up_years(p.stem for p in (path / "contracted" / "declarations").glob("*.parquet"))
+                find_passages(DataPaths(root), list(keys), tables, name)
+                with models.build(root, ["mart_passage_lead"], seeds) as con:
+                    leads = leads_of(con)
+            if with_passages:
+                cases, false = judged(leads, pl.read_parquet(path / "sample" / "truth" / "planted_case.parquet"))
+                found += cases.filter(pl.col("is_graded").fill_null(False)).height
+                wrong += false.height
+            else:
+                quiet += leads.filter(pl.col("grade").is_in(["A", "B"])).height
+        lines.append(f"| {name} | {found} | {wrong} | {quiet} |")
+        sys.stderr.write(lines[-1] + "\n")
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Judge the leads on planted worlds and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="31-50", help="first and last seed")
+    parser.add_argument("--ablation", action="store_true", help="take away one control or signal after the other")
     parser.add_argument("--folder", type=Path, help="keep the worlds here between runs")
     options = parser.parse_args(arguments)
     seeds = _numbers(options.seeds)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="passages-"))
     models, cases, false, graded, quiet = PassageModels(), [], 0, 0, []
+    if options.ablation:
+        sys.stdout.write(ablation(models, list(worlds(seeds, folder))) + "\n")
+        return
     for seed, with_passages, path in worlds(seeds, folder):
         con = models.build(path)
         leads = leads_of(con)
