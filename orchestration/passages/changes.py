@@ -217,11 +217,14 @@ def _scaled(rows: pl.DataFrame, effect_name: str, z_name: str) -> pl.DataFrame:
     by_class = placebo.group_by("_class").agg(
         _middle=middle, _scale=(high - middle) / float(ndtri(TAIL)), _count=pl.len()
     )
-    overall = placebo.select(_middle=middle, _scale=(high - middle) / float(ndtri(TAIL))).row(0)
+    # Where a class holds few placebo cells all of them are the yardstick; where there are few at all nothing is tested.
+    overall: tuple[float | None, ...] = (None, None)
+    if placebo.height >= LEAST_PLACEBO_CELLS:
+        overall = placebo.select(_middle=middle, _scale=(high - middle) / float(ndtri(TAIL))).row(0)
     enough = by_class.filter(pl.col("_count") >= LEAST_PLACEBO_CELLS).drop("_count")
     rows = rows.join(enough, on="_class", how="left").with_columns(
-        pl.col("_middle").fill_null(overall[0] or 0.0),
-        pl.col("_scale").fill_null(overall[1] or 0.0).clip(lower_bound=SMALLEST_SCALE_LOG),
+        pl.col("_middle").fill_null(pl.lit(overall[0], dtype=pl.Float64)),
+        pl.col("_scale").fill_null(pl.lit(overall[1], dtype=pl.Float64)).clip(lower_bound=SMALLEST_SCALE_LOG),
     )
     return rows.with_columns(((effect - pl.col("_middle")) / pl.col("_scale")).alias(z_name)).drop("_middle", "_class")
 

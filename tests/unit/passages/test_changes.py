@@ -96,6 +96,13 @@ def test_a_cell_without_any_known_year_before_is_not_tested(tables: FamilyTables
     assert row["effect_q_value"] is None
 
 
+def test_nothing_is_tested_without_placebo_goods_to_measure_by(tables: FamilyTables) -> None:
+    values = dict.fromkeys(range(2017, 2022), 1e6) | dict.fromkeys(range(2022, 2025), 9e6)
+    row = one(made(tables, rows(values)))
+    assert row["growth_log"] > 2
+    assert (row["effect_z_score"], row["effect_q_value"]) == (None, None)
+
+
 def test_what_placebo_goods_did_is_taken_off(tables: FamilyTables) -> None:
     values = dict.fromkeys(range(2017, 2022), 1e6) | dict.fromkeys(range(2022, 2025), 4e6)
     alone, along = made(tables, rows(values) + placebo(1.0)), made(tables, rows(values) + placebo(4.0))
