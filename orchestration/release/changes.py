@@ -203,6 +203,32 @@ def _discrepancies(pair: _Pair) -> str:
     )
 
 
+def _leads(pair: _Pair) -> str:
+    title = "## Leads"
+    columns = ("lead_id", "lead_name", "grade", "passage_fob_usd")
+    if not pair.have("mart_passage_lead", *columns):
+        return _not_comparable(title)
+    moved = (
+        pair.source("mart_passage_lead")
+        + ", moved as (select lead_id, coalesce(new.lead_name, old.lead_name) as lead_name, old.grade as before, "
+        "new.grade as after, coalesce(new.passage_fob_usd, old.passage_fob_usd) as passage_fob_usd from old full join "
+        "new using (lead_id) where old.grade is distinct from new.grade)"
+    )
+    new, gone, regraded = pair.rows(
+        f"{moved} select count(*) filter (where before is null), count(*) filter (where after is null), "
+        "count(*) filter (where before is not null and after is not null) from moved"
+    )[0]
+    rows = pair.rows(
+        f"{moved} select lead_name, before, after, passage_fob_usd, lead_id from moved order by "
+        "least(coalesce(before, 'E'), coalesce(after, 'E')), passage_fob_usd desc nulls last, lead_id "
+        f"limit {TOLD_ROWS}"
+    )
+    told = [(row[0], row[1] or "new", row[2] or "gone", _usd(row[3]), row[4]) for row in rows]
+    return f"{title}\n\nNew: {new:,}. Gone: {gone:,}. Regraded: {regraded:,}." + _largest(
+        ("lead", "grade before", "after", "passage USD FOB", "lead id"), told, new + gone + regraded
+    )
+
+
 def _checks(pair: _Pair) -> str:
     before = {check_id(check): check for check in pair.old.checks}
     after = {check_id(check): check for check in pair.new.checks}
@@ -215,7 +241,15 @@ def _checks(pair: _Pair) -> str:
     return f"{title}\n\n" + (_markdown(("check", "before", "after", "bound"), rows) if rows else "None.")
 
 
-_SECTIONS: tuple[Callable[[_Pair], str], ...] = (_tables, _declared, _revisions, _flows, _discrepancies, _checks)
+_SECTIONS: tuple[Callable[[_Pair], str], ...] = (
+    _tables,
+    _declared,
+    _revisions,
+    _leads,
+    _flows,
+    _discrepancies,
+    _checks,
+)
 
 
 def _columns(con: duckdb.DuckDBPyConnection, side: Side) -> dict[str, tuple[str, ...]]:

@@ -79,6 +79,27 @@ def test_anomalous_gaps_are_told_when_new_or_gone(told: str) -> None:
     assert "| gone | A-2020-0001 | 10 | 0.01 |" in text
 
 
+def test_leads_are_told_when_new_gone_or_regraded(tmp_path: Path) -> None:
+    sides = {}
+    for name, grades in (("old", "('a', 'B', 9.0), ('b', 'C', 8.0), ('c', 'D', 7.0)"), ("new", "('a', 'A', 9.0), "
+                         "('c', 'D', 7.0), ('d', 'B', 6.0)")):  # fmt: skip
+        folder = tmp_path / name
+        folder.mkdir()
+        with session(tmp_path) as con:
+            con.execute(
+                f"copy (select id as lead_id, 'Anomalous passage: ' || id as lead_name, grade, usd as passage_fob_usd "
+                f"from (values {grades}) t(id, grade, usd)) to '{folder / 'mart_passage_lead.parquet'}'"
+            )
+        sides[name] = Side(f"r-{name}", folder, ())
+    with session(tmp_path) as con:
+        text = section(describe_changes(con, sides["new"], sides["old"], "sample"), "Leads")
+    assert text.startswith("New: 1. Gone: 1. Regraded: 1.")
+    assert "| Anomalous passage: a | B | A | 9 | a |" in text
+    assert "| Anomalous passage: b | C | gone | 8 | b |" in text
+    assert "| Anomalous passage: d | new | B | 6 | d |" in text
+    assert "passage: c" not in text
+
+
 def test_checks_are_told_when_their_figure_moved(told: str) -> None:
     text = section(told, "Checks whose figure moved")
     assert "| reconciled_flows.the_median_gap_is_small | 2 (does not hold) | 0.25 (does not hold) |" in text
