@@ -26,9 +26,10 @@ def covered(period: str, flow: str, count: int = 5, reporter: str = "398") -> di
 
 def sides(rows: list[dict[str, Any]], complete_years: tuple[int, ...]) -> set[tuple[str, str, str]]:
     years = pl.DataFrame(
-        {"reporter_code": ["398"] * len(complete_years), "year": complete_years, "is_complete": [True] * len(complete_years)},
+        [("398", year, True) for year in complete_years],
         schema={"reporter_code": pl.String, "year": pl.Int64, "is_complete": pl.Boolean},
-    )  # fmt: skip
+        orient="row",
+    )
     made = _complete_sides(pl.DataFrame(rows, schema=dict(COVERAGE)), years)
     return set(made.select("period", "reporter_code", "side").iter_rows())
 
