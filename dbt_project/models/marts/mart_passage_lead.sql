@@ -1,9 +1,10 @@
 -- One route that deserves a look: from an origin through a transit country towards a destination, in one family. The
 -- grade is a rule over components that stay visible, not a score. A: B, and flow conservation holds, placebo goods are
 -- quiet, and a third leg or source agrees. B: the leg in rose and, after it may be asked, the leg out too (or the
--- destination is silent and the goods never arrived where they were declared). C: two independent families of signals.
--- D: one anomaly, or anything that an innocent cause explains, that rests on origin alone, on incomplete data, or on
--- years on both sides of an edition break. It says anomalous, never guilty.
+-- destination is silent and the goods never arrived where they were declared). C: two independent families of signals,
+-- and a tie to the destination: the leg out rose or the direct route fell. D: one anomaly, or anything that an innocent
+-- cause explains, that rests on origin alone, on incomplete data, or on years on both sides of an edition break. It says
+-- anomalous, never guilty.
 with facts as (
 
     select * from {{ ref('int_lead_facts') }}
@@ -99,7 +100,10 @@ graded as (
                 judged.is_passage and judged.is_conserved and judged.is_placebo_quiet and judged.is_third_agreeing
                 then 'A'
             when judged.is_passage then 'B'
-            when judged.signal_family_count >= 2 or (judged.is_inbound_rise and judged.is_outbound_rise) then 'C'
+            when
+                (judged.signal_family_count >= 2 or (judged.is_inbound_rise and judged.is_outbound_rise))
+                and (judged.is_outbound_rise or judged.is_direct_fall)
+                then 'C'
             else 'D'
         end as grade
     from judged
