@@ -2,9 +2,9 @@
 -- grade is a rule over components that stay visible, not a score. A: B, and flow conservation holds, placebo goods are
 -- quiet, and a third leg or source agrees. B: the leg in rose and, after it may be asked, the leg out too (or the
 -- destination is silent and the goods never arrived where they were declared). C: two independent families of signals,
--- and a tie to the destination: the leg out rose or the direct route fell. D: one anomaly, or anything that an innocent
--- cause explains, that rests on origin alone, on incomplete data, or on years on both sides of an edition break. It says
--- anomalous, never guilty.
+-- and a tie to the destination: the leg out rose or the direct route fell. D: one anomaly, or anything that an
+-- innocent cause explains, that rests on origin alone, on incomplete data, or on years on both sides of an edition
+-- break. It says anomalous, never guilty.
 with facts as (
 
     select * from {{ ref('int_lead_facts') }}
