@@ -46,6 +46,8 @@ class Quiet:
     absent: Mapping[str, range] = field(default_factory=dict)
     in_one_month: Mapping[tuple[Cell, str, int], int] = field(default_factory=dict)
     month_scatter_log: float = 0.05
+    weights_kg: Mapping[Cell, tuple[Yearly, Yearly]] = field(default_factory=dict)
+    """Net weights of both sides; the exporter's is estimated by the source from its value."""
 
     def changed(self, cell: Cell, exported: Yearly, imported: Yearly | None = None) -> Quiet:
         """The same world with other values of one cell; the importer files what the exporter does unless told."""
@@ -131,6 +133,11 @@ def innocent(control: str, quiet: Quiet, goods: tuple[str, ...]) -> Quiet:
         return world.changed(out, lambda year: 3e6 if year >= 2021 else 5e5)
     if control == "minimum_size":
         return quiet.changed(into, from_2023(2e3, 4e4)).changed(out, from_2023(1e3, 3e4))
+    if control == "reported_weights":
+        # The leg in rose and nothing left: one anomaly. The source made the exporter's kilograms of its dollars.
+        world = quiet.changed(into, from_2023(8e5, 4e6))
+        kept: Yearly = lambda year: 2e4 if year <= EMBARGO_YEAR else 1e5  # noqa: E731
+        return replace(world, weights_kg={into: (steady(2e4), kept)})
     if control == "false_discovery":
         return _noisy(quiet, into, out)
     if control == "confidential_codes":
@@ -225,6 +232,7 @@ def _row(world: Quiet, cell: Cell, key: str, random: np.random.Generator) -> dic
         status = f"exporter_only_partner_{'silent' if spoke['importer'] else 'nonreporting'}"
     elif x is None:
         status = f"importer_only_partner_{'silent' if spoke['exporter'] else 'nonreporting'}"
+    kilograms = world.weights_kg.get(cell)
     both = [value for value in (x, m) if value is not None]
     reconciled = float(np.exp(np.mean(np.log(both))))
     return {
@@ -246,7 +254,9 @@ def _row(world: Quiet, cell: Cell, key: str, random: np.random.Generator) -> dic
         "reconciled_mean_fob_usd": reconciled,
         "reexport_usd": None,
         "nes_reallocated_fob_usd": 0.0,
-        "exporter_is_weight_estimated": False,
+        "exporter_net_weight_kg": kilograms[0](year) if kilograms and frequency == "A" else None,
+        "importer_net_weight_kg": kilograms[1](year) if kilograms and frequency == "A" else None,
+        "exporter_is_weight_estimated": kilograms is not None,
         "importer_is_weight_estimated": False,
         "is_confidential": product == HIDDEN,
         "is_edition_mismatch": False,

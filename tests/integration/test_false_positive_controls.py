@@ -27,13 +27,14 @@ CONTROLS = (
     "everyone",
     "base_year_check",
     "minimum_size",
+    "reported_weights",
     "false_discovery",
     "confidential_codes",
 )
 # Held where flows are made, or by how the tests are written: no switch of theirs can lift a lead.
 BY_CONSTRUCTION = {
-    "fitted_cif": "importers are taken to FOB in the reconciliation (tests/unit/reconcile/test_reconcile_valuation.py)",
-    "reported_weights": "mart_unit_value reads no estimated weight, and a unit value never makes a lead",
+    "fitted_cif": "importers are taken to FOB in the reconciliation (unit/reconcile/test_reconcile_valuation.py), "
+    "and a rise that only the importer shows is one of origin",
     "fixed_lists": "lists and baskets are seeds; no code chooses one by growth",
 }
 pytestmark = pytest.mark.xdist_group("passages")

@@ -55,7 +55,8 @@ judged as (
         explanations.holding_explanation_count,
         case when facts.is_inbound_rise or facts.is_outbound_rise then 1 else 0 end
         + case when facts.is_lost_in_transit or facts.is_total_lost and facts.is_inbound_rise then 1 else 0 end
-        + case when facts.is_decoy_swap or facts.is_new_product then 1 else 0 end as signal_family_count,
+        + case when facts.is_decoy_swap or facts.is_new_product then 1 else 0 end
+        + case when facts.is_unit_value_anomalous then 1 else 0 end as signal_family_count,
         facts.is_inbound_timed
         and (
             facts.is_outbound_timed

@@ -1,10 +1,61 @@
 -- A unit value far from that of the world in the same code and year, from reported kilograms only. It supports a lead
 -- and never makes one: civilian goods show the same wedge.
-with values_of_flows as (
+with reported as (
 
-    select *
+    select
+        mirror_flow_id,
+        exporter_code,
+        importer_code,
+        product_code,
+        frequency,
+        period,
+        period_start,
+        exporter_unit_value_fob_usd_per_kg,
+        importer_unit_value_fob_usd_per_kg,
+        unit_value_log_ratio,
+        world_median_unit_value_fob_usd_per_kg,
+        world_deviation_log,
+        reading
     from {{ ref('mart_unit_value') }}
     where frequency = 'A'
+
+),
+
+-- Only where the control is switched off: weights that the source estimated from values, of which no price can be told.
+estimated as (
+
+    select
+        mirror_flow_id,
+        exporter_code,
+        importer_code,
+        product_code,
+        frequency,
+        period,
+        period_start,
+        exporter_fob_usd / exporter_net_weight_kg as exporter_unit_value_fob_usd_per_kg,
+        importer_fob_usd / importer_net_weight_kg as importer_unit_value_fob_usd_per_kg,
+        ln(exporter_fob_usd / exporter_net_weight_kg)
+        - ln(importer_fob_usd / importer_net_weight_kg) as unit_value_log_ratio,
+        cast(null as double) as world_median_unit_value_fob_usd_per_kg,
+        cast(null as double) as world_deviation_log,
+        'valuation_anomalous' as reading
+    from {{ ref('stg_reconciled__mirror_flows') }}
+    where
+        frequency = 'A'
+        and exporter_fob_usd > 0 and exporter_net_weight_kg > 0
+        and importer_fob_usd > 0 and importer_net_weight_kg > 0
+        and (exporter_is_weight_estimated or importer_is_weight_estimated)
+
+),
+
+values_of_flows as (
+
+    select * from reported
+    union all
+    select estimated.*
+    from estimated
+    cross join {{ ref('int_passage_rules') }} as switches
+    where not switches.is_reported_weights_on
 
 ),
 
