@@ -7,6 +7,11 @@
     )
 {%- endmacro %}
 
+{#- The same over a named window. -#}
+{% macro exact_sum_over(expression, window) -%}
+    cast(sum(cast({{ expression }} as decimal(38, 6))) over {{ window }} as double)
+{%- endmacro %}
+
 {% macro year_of(date_column) -%} cast(extract(year from {{ date_column }}) as bigint) {%- endmacro %}
 
 {% macro month_of(date_column) -%} cast(extract(month from {{ date_column }}) as bigint) {%- endmacro %}

@@ -32,10 +32,13 @@ from orchestration.settings import PROJECT_DIR, Settings
 CODE = (
     "orchestration/comtrade/**/*",
     "orchestration/reconcile/**/*.py",
+    "orchestration/passages/**/*.py",
     "orchestration/sample/**/*.py",
     "orchestration/pipeline/**/*.py",
     "orchestration/release/**/*.py",
     "orchestration/reference.py",
+    "orchestration/sums.py",
+    "orchestration/distances.py",
     "requirements/lock.txt",
     "expectations/**/*",
     "dbt_project/*.yml",

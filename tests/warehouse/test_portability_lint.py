@@ -6,11 +6,12 @@ Belongs here: which files are held to the rules, and a failing example of each r
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.warehouse.portability import RULES, violations
+from tests.warehouse.portability import RULES, plain, violations
 
 HELD = ("dbt_project/models/**/*.sql", "dbt_project/tests/**/*.sql", "queries/*.sql")
 FAILING = {
@@ -81,3 +82,18 @@ def test_an_order_is_found_when_it_does_not_say_where_null_goes(sql: str) -> Non
 )
 def test_nothing_is_found_when_words_only_look_like_a_rule(sql: str) -> None:
     assert violations(sql) == []
+
+
+def inexact_sums(sql: str) -> list[str]:
+    """Sums and means of doubles that an engine adds in any order: their last bit, and so the release, would change."""
+    return re.findall(r"\b(?:sum|avg)\s*\(", plain(sql), re.IGNORECASE)
+
+
+def test_models_add_amounts_exactly_when_all_are_read(project_dir: Path) -> None:
+    files = sorted((project_dir / "dbt_project" / "models").rglob("*.sql"))
+    found = {path.name: inexact_sums(path.read_text(encoding="utf-8")) for path in files}
+    assert {name: sums for name, sums in found.items() if sums} == {}, "use exact_sum or exact_sum_over"
+
+
+def test_an_inexact_sum_is_found_when_a_model_holds_one() -> None:
+    assert inexact_sums("select sum(a), avg(b) over w, {{ exact_sum('c') }} from t") == ["sum(", "avg("]

@@ -73,7 +73,7 @@ BROKEN_RULES = (
         "pairs.inflow_rise_fob_usd + pairs.inbound",
     ),
     ("marts/mart_signal_implausible_demand", "rules.least_rise_ratio * baseline", "0 * baseline"),
-    ("marts/mart_signal_lost_in_transit", "then gap_fob_usd - coalesce", "then -gap_fob_usd - coalesce"),
+    ("marts/mart_signal_lost_in_transit", "exact_sum('gap_fob_usd", "exact_sum('-gap_fob_usd"),
     ("marts/mart_signal_mirror_gap", "years.gap_q_value <= rules", "years.gap_q_value > rules"),
     ("marts/mart_signal_new_product", "value_fob_usd + uncounted_fob_usd > 0", "value_fob_usd > 0"),
     ("marts/mart_signal_roundabout", "least(inbound.rise_fob_usd", "greatest(inbound.rise_fob_usd"),

@@ -21,7 +21,7 @@ ranked as (
             partition by years.embargo_code, years.exporter_code, years.importer_code, years.family_code
             order by years.effect_z_score desc nulls last, years.period asc nulls last
         ) as best_rank,
-        sum(greatest(years.rise_fob_usd, 0)) over leg as rise_total_fob_usd,
+        {{ exact_sum_over('greatest(years.rise_fob_usd, 0)', 'leg') }} as rise_total_fob_usd,
         max(years.value_fob_usd) over leg as largest_value_fob_usd,
         max(years.rise_fob_usd) over leg as largest_rise_fob_usd,
         min(years.value_fob_usd) over leg as smallest_value_fob_usd

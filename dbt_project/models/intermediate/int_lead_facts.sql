@@ -31,7 +31,7 @@ lost as (
         importer_code,
         family_code,
         max(case when is_signal then 1 else 0 end) as is_signal,
-        sum(case when is_signal then excess_change_fob_usd else 0 end) as lost_fob_usd,
+        coalesce({{ exact_sum('excess_change_fob_usd', 'is_signal') }}, 0) as lost_fob_usd,
         min(case when is_signal then gap_q_value end) as gap_q_value,
         max(case when is_explained_by_origin then 1 else 0 end) as is_explained_by_origin,
         max(case when is_explained_by_others then 1 else 0 end) as is_explained_by_others,
@@ -52,7 +52,7 @@ swaps as (
         exporter_code,
         importer_code,
         family_code,
-        sum(swap_fob_usd) as swap_fob_usd
+        {{ exact_sum('swap_fob_usd') }} as swap_fob_usd
     from {{ ref('mart_signal_decoy_swap') }}
     where is_signal
     group by embargo_code, exporter_code, importer_code, family_code
@@ -133,7 +133,7 @@ passage as (
         transit_code,
         family_code,
         outbound_family_code,
-        sum(passage_fob_usd) as passage_fob_usd,
+        {{ exact_sum('passage_fob_usd') }} as passage_fob_usd,
         max(substitution_ratio) as substitution_ratio
     from {{ ref('mart_signal_roundabout') }}
     group by embargo_code, origin_code, transit_code, family_code, outbound_family_code
@@ -180,7 +180,7 @@ elsewhere as (
         changes.embargo_code,
         changes.exporter_code,
         changes.family_code,
-        sum(changes.rise_fob_usd) as elsewhere_rise_fob_usd
+        {{ exact_sum('changes.rise_fob_usd') }} as elsewhere_rise_fob_usd
     from {{ ref('stg_passages__family_changes') }} as changes
     inner join families
         on

@@ -27,7 +27,7 @@ swaps as (
         importer_code,
         family_code,
         decoy_family_code,
-        sum(swap_fob_usd) as swap_fob_usd
+        {{ exact_sum('swap_fob_usd') }} as swap_fob_usd
     from {{ ref('mart_signal_decoy_swap') }}
     where is_signal
     group by embargo_code, exporter_code, importer_code, family_code, decoy_family_code

@@ -30,23 +30,22 @@ years as (
         flows.family_code,
         flows.period,
         flows.period_start,
-        sum(case when flows.importer_code = transits.place_code then flows.reconciled_mean_fob_usd else 0 end)
-            as import_fob_usd,
-        sum(
-            case
-                when
-                    flows.exporter_code = transits.place_code and flows.importer_code = families.destination_code
-                    then flows.reconciled_mean_fob_usd
-                else 0
-            end
+        coalesce(
+            {{ exact_sum('flows.reconciled_mean_fob_usd', 'flows.importer_code = transits.place_code') }}, 0
+        ) as import_fob_usd,
+        coalesce(
+            {{ exact_sum(
+                'flows.reconciled_mean_fob_usd',
+                'flows.exporter_code = transits.place_code and flows.importer_code = families.destination_code'
+            ) }},
+            0
         ) as export_to_destination_fob_usd,
-        sum(
-            case
-                when
-                    flows.exporter_code = transits.place_code and flows.importer_code <> families.destination_code
-                    then flows.reconciled_mean_fob_usd
-                else 0
-            end
+        coalesce(
+            {{ exact_sum(
+                'flows.reconciled_mean_fob_usd',
+                'flows.exporter_code = transits.place_code and flows.importer_code <> families.destination_code'
+            ) }},
+            0
         ) as export_elsewhere_fob_usd
     from flows
     inner join families on flows.family_code = families.family_code

@@ -15,7 +15,7 @@ inflow as (
         embargo_code,
         importer_code as transit_code,
         family_code,
-        sum(rise_total_fob_usd) as inflow_rise_fob_usd
+        {{ exact_sum('rise_total_fob_usd') }} as inflow_rise_fob_usd
     from legs
     where leg_kind = 'inbound'
     group by embargo_code, importer_code, family_code

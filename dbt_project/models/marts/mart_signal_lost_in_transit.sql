@@ -23,9 +23,9 @@ together as (
         importer_code,
         family_code,
         period,
-        sum(case when is_exporter_coalition then gap_fob_usd - coalesce(baseline_gap_fob_usd, 0) end)
+        {{ exact_sum('gap_fob_usd - coalesce(baseline_gap_fob_usd, 0)', 'is_exporter_coalition') }}
             as coalition_gap_change_fob_usd,
-        sum(gap_fob_usd - coalesce(baseline_gap_fob_usd, 0)) as everybody_gap_change_fob_usd
+        {{ exact_sum('gap_fob_usd - coalesce(baseline_gap_fob_usd, 0)') }} as everybody_gap_change_fob_usd
     from years
     where gap_fob_usd is not null
     group by embargo_code, importer_code, family_code, period
@@ -55,7 +55,8 @@ hidden_before as (
         years.family_code,
         years.period,
         max(case when hidden.period = years.period then hidden.hidden_fob_usd end) as hidden_fob_usd,
-        avg(case when hidden.period < years.period then hidden.hidden_fob_usd end) as hidden_before_fob_usd
+        {{ exact_sum('hidden.hidden_fob_usd', 'hidden.period < years.period') }}
+        / nullif(count_if(hidden.period < years.period), 0) as hidden_before_fob_usd
     from years
     inner join hidden
         on years.exporter_code = hidden.exporter_code and years.importer_code = hidden.importer_code

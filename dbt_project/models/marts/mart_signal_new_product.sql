@@ -104,7 +104,7 @@ after as (
         traded.place_code,
         traded.trade_direction,
         traded.family_code,
-        sum(case when traded.frequency = 'A' then traded.value_fob_usd end) as value_fob_usd,
+        {{ exact_sum('traded.value_fob_usd', "traded.frequency = 'A'") }} as value_fob_usd,
         cast(
             count_if(traded.frequency = 'A' and traded.value_fob_usd >= rules.new_product_floor_usd) as bigint
         ) as year_above_floor_count,

@@ -94,11 +94,7 @@ select
     case
         when direct.direct_fall_fob_usd > 0
             then
-                sum(routes.passage_fob_usd) over (
-                    partition by
-                        routes.embargo_code, routes.origin_code, routes.family_code, routes.outbound_family_code,
-                        routes.period
-                ) / direct.direct_fall_fob_usd
+                {{ exact_sum_over('routes.passage_fob_usd', 'all_transits') }} / direct.direct_fall_fob_usd
     end as substitution_ratio,
     routes.is_across_edition_break,
     coalesce(inbound_legs.is_rise, false) as is_inbound_rise,
@@ -124,3 +120,8 @@ left join legs as outbound_legs
         and routes.transit_code = outbound_legs.exporter_code
         and routes.destination_code = outbound_legs.importer_code
         and routes.outbound_family_code = outbound_legs.family_code
+window
+    all_transits as (
+        partition by
+            routes.embargo_code, routes.origin_code, routes.family_code, routes.outbound_family_code, routes.period
+    )

@@ -34,7 +34,8 @@ baseline as (
         embargoes.embargo_code,
         totals.exporter_code,
         totals.importer_code,
-        avg(greatest(totals.gap_fob_usd, 0) / nullif(totals.exporter_fob_usd, 0)) as baseline_lost_share_ratio,
+        {{ exact_sum('greatest(totals.gap_fob_usd, 0) / nullif(totals.exporter_fob_usd, 0)') }}
+        / nullif(count_if(totals.exporter_fob_usd <> 0), 0) as baseline_lost_share_ratio,
         cast(count(*) as bigint) as baseline_year_count
     from totals
     inner join embargoes
