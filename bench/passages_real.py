@@ -34,13 +34,23 @@ WOOD = ("4401", "4403", "4408", "4410", "4411")
 FISH_CHAPTER = "03"
 
 
-def embargo_for_testing(reference: Reference, fish: Sequence[str]) -> Reference:
-    """The project's tables with a list of wood and every second fish code, and the other fish codes as placebo."""
+def embargo_for_testing(reference: Reference, fish: Sequence[str], day: date) -> Reference:
+    """The project's tables with a list of wood and every second fish code, and the other fish codes as placebo.
+
+    The years before are counted from the day: three that end three years before it, and the year before it.
+    """
     listed = [*WOOD, *fish[::2]]
     embargoes = reference.embargoes.filter(pl.col("destination_code") == "643").head(1)
-    embargoes = embargoes.with_columns(embargo_code=pl.lit("TEST_RUS_2022"), list_code=pl.lit("TEST_GOODS"))
+    embargoes = embargoes.with_columns(
+        embargo_code=pl.lit(f"TEST_RUS_{day.year}"),
+        list_code=pl.lit("TEST_GOODS"),
+        reference_date=pl.lit(day),
+        baseline_first_year=pl.lit(day.year - 5, dtype=pl.Int64),
+        baseline_last_year=pl.lit(day.year - 3, dtype=pl.Int64),
+        check_year=pl.lit(day.year - 1, dtype=pl.Int64),
+    )
     row = {"list_code": "TEST_GOODS", "tier": None, "hs_revision": "H5", "jurisdiction": "test", "valid_to": None}
-    row |= {"valid_from": date(2022, 2, 24), "confidence": "test", "source": "test of the machinery"}
+    row |= {"valid_from": day, "confidence": "test", "source": "test of the machinery"}
     controls = [row | {"product_code": code, "family_code": f"test_{code}"} for code in listed]
     product = {"hs_revision": "H5", "quantity_unit_code": "8", "basket": "placebo", "source": "test of the machinery"}
     placebo = [product | {"product_code": code, "product_name": code} for code in fish[1::2]]
@@ -56,12 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the test embargo on one data folder and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="data folder of a run on real declarations")
+    parser.add_argument("--day", type=date.fromisoformat, default=date(2022, 2, 24), help="reference date")
     options = parser.parse_args(arguments)
     data = DataPaths(options.data.resolve())
     annual = pl.scan_parquet(data.reconciled / "mirror_flows" / "A-*.parquet")
     codes = annual.select(pl.col("product_code").unique()).collect()["product_code"]
     fish = sorted(code for code in codes if code.startswith(FISH_CHAPTER) and len(code) == 6)
-    tables = embargo_for_testing(load_reference(SEEDS_DIR), fish)
+    tables = embargo_for_testing(load_reference(SEEDS_DIR), fish, options.day)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         for layer in ("contracted", "reconciled"):
