@@ -31,7 +31,7 @@ KAZAKHSTAN, KYRGYZSTAN, EMIRATES, RUSSIA = "398", "417", "784", "643"
 BRAZIL, INDONESIA = "076", "360"
 EXPORTERS = (GERMANY, POLAND, ITALY, JAPAN)
 TRADERS = (*EXPORTERS, CHINA, KAZAKHSTAN, KYRGYZSTAN, EMIRATES, BRAZIL, INDONESIA)
-CHIPS, DRONE, OLD_CAMERA, HIDDEN = "854231", "880624", "852580", "999999"
+CHIPS, DRONE, OLD_CAMERA, AIRLINER, HIDDEN = "854231", "880624", "852580", "880240", "999999"
 YEARS, MONTHLY_FROM, EMBARGO_YEAR = range(2017, 2025), 2021, 2022
 Yearly = Callable[[int], float | None]
 Cell = tuple[str, str, str]
@@ -81,6 +81,8 @@ def quiet_world(goods: tuple[str, ...]) -> Quiet:
         for place, product in enumerate(goods):
             if (number + place) % 3 == 0:
                 world = world.changed((exporter, importer, product), steady(4e5 * (1 + (number + place) % 4)))
+    # Somebody files chapter 88 in every year: the collection holds it, and a family of it that is absent is silent.
+    world = world.changed((GERMANY, JAPAN, AIRLINER), steady(9e6))
     for exporter in EXPORTERS:
         world = world.changed((exporter, RUSSIA, CHIPS), from_2022(8e6, 4e5))
         for importer in (KAZAKHSTAN, KYRGYZSTAN, EMIRATES, BRAZIL):
@@ -161,8 +163,8 @@ def _noisy(quiet: Quiet, into: Cell, out: Cell) -> Quiet:
             base = value(2018) or 0.0
             scatter = {year: base * float(np.exp(0.45 * random.standard_normal())) for year in YEARS}
             world = world.changed(cell, scatter.__getitem__)
-    high: Yearly = lambda year: 3.4e6 if year == 2024 else 8e5  # noqa: E731
-    world = world.changed(into, high).changed(out, lambda year: 2.2e6 if year == 2024 else 5e5)
+    high: Yearly = lambda year: 2.5e6 if year == 2024 else 8e5  # noqa: E731
+    world = world.changed(into, high).changed(out, lambda year: 1.6e6 if year == 2024 else 5e5)
     return replace(world, month_scatter_log=1.2)
 
 

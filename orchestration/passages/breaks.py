@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy.stats import false_discovery_control
 
-from orchestration.passages.changes import Embargo, embargoes_of
+from orchestration.passages.changes import Embargo, collected_everywhere, embargoes_of
 from orchestration.passages.families import NEW_CODE, FamilyTables
 from orchestration.passages.schema import BREAKS, CELL, PLACEBO, conform
 
@@ -27,19 +27,24 @@ SHORTEST_SIDE = 4
 SIMULATED_SERIES, SEED = 10_000, 20220224
 
 
-def breaks(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables) -> pl.DataFrame:
+def breaks(
+    flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables, collected: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """The strongest rise and the strongest fall of every monthly series of a watched or decoy family.
 
-    Args: monthly flows of all months (schema FAMILY_FLOWS); complete as for `changes`. Returns: schema BREAKS, one row
-    per cell and direction, for every embargo; break_start is the first month of the new level. A month that neither
-    side filed is not known. p from simulated series without a break, of the same length; q over the cells of one
-    direction.
+    Args: monthly flows of all months (schema FAMILY_FLOWS); complete and collected as for `changes`. Returns: schema
+    BREAKS, one row per cell and direction, for every embargo; break_start is the first month of the new level. A month
+    that neither side filed is not known. p from simulated series without a break, of the same length; q over the cells
+    of one direction.
     """
-    made = [_breaks_of(flows, complete, tables, embargo) for embargo in embargoes_of(tables)]
+    held = collected if collected is not None else collected_everywhere(flows)
+    made = [_breaks_of(flows, complete, tables, embargo, held) for embargo in embargoes_of(tables)]
     return conform(pl.concat(made), BREAKS, ("embargo_code", *CELL, "break_direction"))
 
 
-def _breaks_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables, embargo: Embargo) -> pl.DataFrame:
+def _breaks_of(
+    flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables, embargo: Embargo, collected: pl.DataFrame
+) -> pl.DataFrame:
     monthly = flows.filter((pl.col("frequency") == "M") & (pl.col("family_kind") != PLACEBO))
     smallest = tables.smallest_tested_usd()
     total = monthly.group_by(CELL).agg(pl.col("reconciled_mean_fob_usd").max().alias("_largest"))
@@ -55,7 +60,13 @@ def _breaks_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables
     cells = monthly.select(*CELL, "family_kind").unique().sort(CELL)
     values = _matrix(monthly, cells, months, complete, 0.0 if not tables.is_on("completeness_gate") else np.nan)
     starts = [pl.Series([m]).str.to_date("%Y%m").to_list()[0] for m in months]
+    held = {key: set(own["period"]) for (key,), own in collected.group_by("family_code")}
+    absent = {
+        family: np.array([m not in held.get(family, set()) for m in months]) for family in cells["family_code"].unique()
+    }
     for row, family in enumerate(cells["family_code"]):
+        if tables.is_on("completeness_gate"):
+            values[row, absent[family]] = np.nan
         if family in edition_start:
             values[row, [day < edition_start[family] for day in starts]] = np.nan
     floor = tables.growth_floor_usd() / 12.0

@@ -57,23 +57,35 @@ def embargoes_of(tables: FamilyTables) -> list[Embargo]:
     ]
 
 
-def changes(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables) -> pl.DataFrame:
+def changes(
+    flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables, collected: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Change of every cell (exporter, importer, family) in every year from the reference date on.
 
     Args: annual flows of all years (schema FAMILY_FLOWS); complete with period, reporter_code, side (exporter or
-    importer), one row for each side that a reporter filed completely. Returns: schema CHANGES, for every embargo. A
-    year that neither side filed is not known, never zero; a cell without a baseline is not tested. p and q (Benjamini
-    and Hochberg) are one-sided, for a rise, over the watched cells of at least the smallest tested value.
+    importer), one row for each side that a reporter filed completely; collected (period, family_code) of the families
+    whose chapters somebody filed at all in the period, default all: a collection of wood knows nothing of fish.
+    Returns: schema CHANGES, for every embargo. A year that neither side filed is not known, never zero; a cell without
+    a baseline is not tested. p and q (Benjamini and Hochberg) are one-sided, for a rise, over the watched cells of at
+    least the smallest tested value.
     """
-    made = [_changes_of(flows, complete, tables, embargo) for embargo in embargoes_of(tables)]
+    held = collected if collected is not None else collected_everywhere(flows)
+    made = [_changes_of(flows, complete, tables, embargo, held) for embargo in embargoes_of(tables)]
     return conform(pl.concat(made), CHANGES, ("embargo_code", *CELL, "period"))
 
 
-def _changes_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables, embargo: Embargo) -> pl.DataFrame:
+def collected_everywhere(flows: pl.DataFrame) -> pl.DataFrame:
+    """Every family in every period: (period, family_code)."""
+    return flows.select("period").unique().join(flows.select("family_code").unique(), how="cross")
+
+
+def _changes_of(
+    flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTables, embargo: Embargo, collected: pl.DataFrame
+) -> pl.DataFrame:
     annual = flows.filter(pl.col("frequency") == "A")
     known = complete.select("period", "reporter_code", "side").unique()
     years = sorted({int(period) for period in annual["period"].unique()})
-    grid = _grid(annual, known, years, missing_is_zero=not tables.is_on("completeness_gate"))
+    grid = _grid(annual, known, years, collected, missing_is_zero=not tables.is_on("completeness_gate"))
     base = _baselines(grid, embargo, tables)
     after = [year for year in years if year >= embargo.reference_date.year]
     rows = grid.filter(pl.col("year").is_in(after)).join(base, on=list(CELL), how="left")
@@ -105,7 +117,11 @@ def _changes_of(flows: pl.DataFrame, complete: pl.DataFrame, tables: FamilyTable
 
 
 def _grid(
-    annual: pl.DataFrame, known: pl.DataFrame, years: Sequence[int], missing_is_zero: bool = False
+    annual: pl.DataFrame,
+    known: pl.DataFrame,
+    years: Sequence[int],
+    collected: pl.DataFrame,
+    missing_is_zero: bool = False,
 ) -> pl.DataFrame:
     """Every cell in every year: value_fob_usd, 0 where somebody filed the year and nothing of the cell, else NULL.
 
@@ -125,8 +141,15 @@ def _grid(
         grid = grid.join(own, on=[f"{side}_code", "year"], how="left").with_columns(
             pl.col(f"is_{side}_complete").fill_null(missing_is_zero)
         )
+    held = collected.select("family_code", year=pl.col("period").cast(pl.Int64)).unique().with_columns(_held=True)
+    grid = grid.join(held, on=["family_code", "year"], how="left").with_columns(
+        (pl.col(f"is_{side}_complete") & pl.col("_held").fill_null(missing_is_zero)).alias(f"is_{side}_complete")
+        for side in ("exporter", "importer")
+    )
     is_known = pl.col("is_exporter_complete") | pl.col("is_importer_complete")
-    return grid.with_columns(value_fob_usd=pl.when(is_known).then(pl.col("_value").fill_null(0.0))).drop("_value")
+    return grid.with_columns(value_fob_usd=pl.when(is_known).then(pl.col("_value").fill_null(0.0))).drop(
+        "_value", "_held"
+    )
 
 
 def _baselines(grid: pl.DataFrame, embargo: Embargo, tables: FamilyTables) -> pl.DataFrame:

@@ -6,7 +6,8 @@ Belongs here: which files meet in which call, what is skipped because it is unch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -60,16 +61,30 @@ def find_passages(paths: DataPaths, period_keys: Sequence[str], reference: Refer
         flows = pl.concat(each_period(flows_of, list(period_keys)))
         coverage = pl.concat(pl.read_parquet(path) for path in filed)
         complete = _complete_sides(coverage, pl.read_parquet(paths.contracted / "completeness.parquet"))
+        collected = _collected(flow_paths, members)
         made = {
             "family_members": members,
             "family_flows": flows,
-            "family_changes": passages.changes(flows, complete, tables),
-            "family_breaks": passages.breaks(flows, complete, tables),
+            "family_changes": passages.changes(flows, complete, tables, collected),
+            "family_breaks": passages.breaks(flows, complete, tables, collected),
         }
         for name, frame in made.items():
             write_frame(outputs[name], frame)
         stamps.write("passages", fingerprint)
     return {name: pl.scan_parquet(path).select(pl.len()).collect().item() for name, path in outputs.items()}
+
+
+def _collected(flow_paths: Mapping[str, Path], members: pl.DataFrame) -> pl.DataFrame:
+    """Families whose chapters somebody filed at all: (period, family_code).
+
+    A reporter whose annual set holds wood alone, because only wood was collected, says nothing about fish.
+    """
+    held = []
+    for key, path in flow_paths.items():
+        own = pl.scan_parquet(path).select("chapter_code").unique().collect()
+        held.append(own.with_columns(period=pl.lit(key.split("-", 1)[1])))
+    chapters = members.select("family_code", chapter_code=pl.col("product_code").str.slice(0, 2)).unique()
+    return pl.concat(held).join(chapters, on="chapter_code").select("period", "family_code").unique()
 
 
 def _complete_sides(coverage: pl.DataFrame, years: pl.DataFrame) -> pl.DataFrame:

@@ -89,6 +89,21 @@ def test_a_year_that_nobody_filed_is_unknown_and_one_that_somebody_filed_is_zero
     assert one(half, 2023)["is_importer_complete"] is False
 
 
+def test_a_year_in_which_nobody_filed_the_chapter_is_unknown_whoever_filed_other_chapters(tables: FamilyTables) -> None:
+    values = {2022: 5e6, 2023: 5e6, 2024: 5e6}
+    flows = pl.DataFrame(rows(values) + placebo(), schema=dict(FAMILY_FLOWS))
+    everywhere = flows.select("period").unique().join(flows.select("family_code").unique(), how="cross")
+    later = everywhere.filter((pl.col("family_code") != CELL["family_code"]) | (pl.col("period") >= "2022"))
+    found = {
+        name: one(changes(flows, complete(), tables, held).filter(pl.col("embargo_code") == "RUS_2022"))
+        for name, held in (("held", everywhere), ("later", later))
+    }
+    assert found["held"]["baseline_fob_usd"] == 0.0
+    assert found["held"]["effect_q_value"] < 0.05
+    assert found["later"]["baseline_fob_usd"] is None
+    assert found["later"]["effect_q_value"] is None
+
+
 def test_a_cell_without_any_known_year_before_is_not_tested(tables: FamilyTables) -> None:
     absent = [(place, year) for place in ("276", "398") for year in range(2017, 2022)]
     row = one(made(tables, rows({2022: 5e6, 2023: 5e6}) + placebo(), complete(*absent)))
