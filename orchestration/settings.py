@@ -15,8 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+COMTRADE_ADDRESS = "https://comtradeapi.un.org"
+STAND_IN = "stand-in"
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 ENVIRONMENT_PREFIX = "MIRROR_"
+_REPORTER_DIGITS = 3
 _CRON = re.compile(r"([0-9*,/-]+\s+){4}[0-9*,/-]+")
 
 
@@ -25,9 +28,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore")
 
-    source: Literal["sample", "files"] = Field(
+    source: Literal["sample", "files", "api", "preview"] = Field(
         default="sample",
-        description="Where declarations come from: the planted world or a folder of downloads.",
+        description="Where declarations come from: the planted world, a folder of downloads, the UN Comtrade API with "
+        "a key, or its keyless preview (500 rows a call: a taste).",
     )
     declarations: Path | None = Field(
         default=None, description="Folder of downloads; needed when the source is `files`."
@@ -39,6 +43,42 @@ class Settings(BaseSettings):
     distances: Path | None = Field(
         default=None,
         description="CEPII's bilateral GeoDist file (dist_cepii.dta), to use its distances; default: great circles.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Subscription key of the UN Comtrade API; secret, needed when the source is `api`."
+    )
+    api_address: str = Field(
+        default=COMTRADE_ADDRESS,
+        description="Server of the API; `stand-in` starts a local one that serves the planted world, and needs no key.",
+    )
+    api_frequencies: Literal["A", "M", "AM"] = Field(
+        default="AM", description="What is pulled: annual data sets, monthly ones or both."
+    )
+    api_first_year: int | None = Field(
+        default=None, ge=1962, le=2100, description="First year that is pulled; default: all there is."
+    )
+    api_last_year: int | None = Field(
+        default=None, ge=1962, le=2100, description="Last year that is pulled; default: all there is."
+    )
+    api_reporters: str = Field(
+        default="", description="Reporters that are pulled, as Comtrade codes with commas between; default: all."
+    )
+    api_calls_a_day: int = Field(default=500, ge=1, description="Calls a day that the key allows (a day of UTC).")
+    api_rows_a_call: int = Field(default=100_000, ge=1, description="Rows that one answer holds at most.")
+    api_calls_a_second: float = Field(default=1.0, gt=0, description="How fast the API is called, by all processes.")
+    api_address_characters: int = Field(default=4_096, ge=500, description="Longest address the API takes.")
+    api_periods_a_call: int = Field(default=12, ge=1, description="Periods that one call names at most.")
+    api_attempts: int = Field(default=6, ge=1, description="How often a call that fails in passing is made.")
+    api_timeout_seconds: float = Field(default=120.0, gt=0, description="How long an answer is waited for.")
+    api_longest_wait_seconds: float = Field(
+        default=120.0, ge=0, description="Longest pause between attempts; told to wait longer, a pull ends resumable."
+    )
+    api_call_book: Path | None = Field(
+        default=None,
+        description="File in which calls are counted, shared by all processes of a key; default: in the data folder.",
+    )
+    preview_calls: int = Field(
+        default=25, ge=1, le=500, description="Data sets that the source `preview` asks for, the newest first."
     )
     method: Literal["variance_components", "baci", "exporter_first", "importer_first", "geometric_mean"] = Field(
         default="variance_components",
@@ -89,7 +129,19 @@ class Settings(BaseSettings):
         description="Address that receives a JSON message; secret, needed when notify is `webhook`.",
     )
 
-    @field_validator("declarations", "data_dir", "distances")
+    @field_validator("api_reporters")
+    @classmethod
+    def _reporters(cls, value: str) -> str:
+        codes = [code.strip() for code in value.split(",") if code.strip()]
+        wrong = [code for code in codes if not code.isdigit() or len(code) > _REPORTER_DIGITS]
+        if wrong:
+            raise ValueError(
+                f"{wrong[0]!r} is not a reporter code of UN Comtrade; nothing would be pulled for it; give numbers "
+                "such as 156,398 (dbt_project/seeds/places.csv lists them)"
+            )
+        return ",".join(code.zfill(_REPORTER_DIGITS) for code in codes)
+
+    @field_validator("declarations", "data_dir", "distances", "api_call_book")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
@@ -121,6 +173,11 @@ class Settings(BaseSettings):
                 "the source is `files` but no folder is named; without one there is nothing to read; "
                 "set MIRROR_DECLARATIONS (or run `make run SOURCE=files DECLARATIONS=<folder>`)"
             )
+        if self.source == "api" and self.api_key is None and self.api_address != STAND_IN:
+            raise ValueError(
+                "the source is `api` but no key is set; the API answers nothing without one; set MIRROR_API_KEY to a "
+                "subscription key of comtradedeveloper.un.org, or take SOURCE=preview (500 rows a call, no key)"
+            )
         if self.notify == "webhook" and self.webhook_url is None:
             raise ValueError(
                 "notify is `webhook` but no address is set; failures would reach nobody; set MIRROR_WEBHOOK_URL"
@@ -131,6 +188,11 @@ class Settings(BaseSettings):
     def data_folder(self) -> Path:
         """Folder that holds everything a run writes (absolute)."""
         return self.data_dir if self.data_dir is not None else PROJECT_DIR / "data" / self.source
+
+    @property
+    def is_pulled(self) -> bool:
+        """True when declarations are pulled from the API, with a key or without."""
+        return self.source in ("api", "preview")
 
     @property
     def dbt_dir(self) -> Path:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class _Part:
 
     path: str
     period_key: str
+    delivery_id: str
     rows: pl.DataFrame
     value_usd: float
 
@@ -70,11 +72,9 @@ def land_delivery(delivery: Delivery, landed_dir: Path, ledger_dir: Path) -> Led
     earlier = read_entry(ledger_dir, delivery.delivery_id) if is_landed(ledger_dir, delivery.delivery_id) else None
     if earlier is not None and earlier.reader == delivery.reader:
         return earlier
-    parts = _parts(delivery)
+    parts = _parts(delivery.rows)
     _remove_misread(earlier, parts, landed_dir)
-    batches = [parts[start : start + _FILES_AT_ONCE] for start in range(0, len(parts), _FILES_AT_ONCE)]
-    with ThreadPoolExecutor(_WRITERS) as writers:
-        files = [file for batch in writers.map(partial(_write_parts, landed_dir=landed_dir), batches) for file in batch]
+    files = _written(parts, landed_dir)
     entry = LedgerEntry(
         delivery_id=delivery.delivery_id,
         source_file=delivery.source_file,
@@ -87,6 +87,35 @@ def land_delivery(delivery: Delivery, landed_dir: Path, ledger_dir: Path) -> Led
     )
     write_entry(ledger_dir, entry)
     return entry
+
+
+def land_data_sets(
+    rows: pl.DataFrame, entries: Mapping[str, LedgerEntry], landed_dir: Path, ledger_dir: Path
+) -> list[LedgerEntry]:
+    """Write whole data sets that came in one answer, then a ledger row for each; returns the rows, by delivery.
+
+    `rows` are in schema LANDED; `entries` name every delivery_id among them and lack only what is counted here: rows,
+    value and files. Files of an interrupted landing are kept when they hold the same rows.
+    """
+    parts = _parts(rows)
+    found: dict[str, list[LandedFile]] = {delivery_id: [] for delivery_id in entries}
+    for part, file in zip(parts, _written(parts, landed_dir), strict=True):
+        found[part.delivery_id].append(file)
+    landed = []
+    for delivery_id, files in sorted(found.items()):
+        value = math.fsum(file.value_usd for file in files)
+        count = sum(file.row_count for file in files)
+        entry = replace(entries[delivery_id], row_count=count, value_usd=value, files=tuple(files))
+        write_entry(ledger_dir, entry)
+        landed.append(entry)
+    return landed
+
+
+def _written(parts: Sequence[_Part], landed_dir: Path) -> list[LandedFile]:
+    batches = [parts[start : start + _FILES_AT_ONCE] for start in range(0, len(parts), _FILES_AT_ONCE)]
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        written = writers.map(partial(_write_parts, landed_dir=landed_dir), batches)
+        return [file for batch in written for file in batch]
 
 
 def read_period(entries: Iterable[LedgerEntry], landed_dir: Path, period_key: str) -> pl.DataFrame:
@@ -123,10 +152,9 @@ def _remove_misread(earlier: LedgerEntry | None, parts: Sequence[_Part], landed_
             (landed_dir / file.path).unlink(missing_ok=True)
 
 
-def _parts(delivery: Delivery) -> list[_Part]:
-    """Rows cut by period, reporter and classification, in the order of the source within each part."""
-    rows = delivery.rows
-    names = (_KEY, _REPORTER, _CLASSIFICATION)
+def _parts(rows: pl.DataFrame) -> list[_Part]:
+    """Rows cut by period, reporter, classification and delivery, in the order of the source within each part."""
+    names = (_KEY, _REPORTER, _CLASSIFICATION, "delivery_id")
     classification = pl.col("classificationCode")
     is_plain = classification.str.contains("^[A-Za-z0-9]{1,8}$").fill_null(False)
     keyed = rows.with_columns(
@@ -134,14 +162,21 @@ def _parts(delivery: Delivery) -> list[_Part]:
         pl.col("reporterCode").cast(pl.String).str.zfill(3).fill_null(UNKNOWN).alias(_REPORTER),
         pl.when(is_plain).then(classification).otherwise(pl.lit(UNKNOWN)).alias(_CLASSIFICATION),
     ).sort(names, maintain_order=True)
-    written = [c for c in rows.columns if c in _ALWAYS_WRITTEN or rows[c].null_count() < rows.height]
     figures = keyed.group_by(names, maintain_order=True).agg(pl.len(), exact_sum(amount("primaryValue")))
-    kept, parts, start = keyed.select(written), [], 0
-    for key, reporter, classified, count, value in figures.iter_rows():
-        path = f"{key}/{reporter}_{classified}_{delivery.delivery_id}.parquet"
-        parts.append(_Part(path, key, kept.slice(start, count), float(value)))
+    kept, parts, start = keyed.select(rows.columns), [], 0
+    for key, reporter, classified, delivery_id, count, value in figures.iter_rows():
+        path = f"{key}/{reporter}_{classified}_{delivery_id}.parquet"
+        parts.append(_Part(path, key, delivery_id, _without_empty_columns(kept.slice(start, count)), float(value)))
         start += count
     return parts
+
+
+def _without_empty_columns(rows: pl.DataFrame) -> pl.DataFrame:
+    """Columns that hold nothing are not written: they come back as NULL when the period is read."""
+    empty = rows.null_count().row(0)
+    return rows.select(
+        name for name, nulls in zip(rows.columns, empty, strict=True) if nulls < rows.height or name in _ALWAYS_WRITTEN
+    )
 
 
 def _write_parts(parts: Sequence[_Part], landed_dir: Path) -> list[LandedFile]:

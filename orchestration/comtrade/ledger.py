@@ -37,7 +37,9 @@ class LandedFile:
 class LedgerEntry:
     """One landed delivery: where it came from, what it holds (value in USD as filed) and its landed files.
 
-    `reader` is the fingerprint of the readers that read it.
+    `reader` is the fingerprint of the readers that read it. A data set pulled from the API also has the `request` that
+    brought it (never with a key), the SHA-256 of the answer's body, the `pull_id`, and a `note` where something about
+    it is doubtful.
     """
 
     delivery_id: str
@@ -48,6 +50,10 @@ class LedgerEntry:
     value_usd: float
     files: tuple[LandedFile, ...]
     reader: str = ""
+    request: str = ""
+    answer_checksum: str = ""
+    pull_id: str = ""
+    note: str = ""
 
     @property
     def period_keys(self) -> tuple[str, ...]:

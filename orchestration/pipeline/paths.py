@@ -36,6 +36,11 @@ class DataPaths:
         return self.root / "ledger"
 
     @property
+    def pull(self) -> Path:
+        """What pulls from the API keep: availability, calls, parts of large data sets, doubtful bodies."""
+        return self.root / "pull"
+
+    @property
     def contracted(self) -> Path:
         """Declarations after the source contract, one Parquet file per table and period."""
         return self.root / "contracted"

@@ -1,0 +1,589 @@
+"""Pulling data sets from the API: what is new or revised, asked for in few calls, landed so that a stop loses nothing.
+
+Belongs here: comparing availability with the ledger, the loop over calls, what is believed and what is asked for
+again. Does not belong here: the API itself (`orchestration.comtrade.api`), writing landed files (`landing`).
+
+What is believed. The availability list states how many rows every data set has. An answer that holds exactly these is
+landed at once. Anything else - another number of rows, a body that is cut short, a column or a cell that is not as it
+should be - is a doubt: what came is kept and the data set is asked for again. A doubt that comes back the same, row by
+row, is believed and noted in the ledger (the reader flags what it did not understand, and the contract books it as
+quarantine with its value); an empty answer is not believed while the list states rows. What stays doubtful is reported
+and asked for again by the next pull.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from math import ceil
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from orchestration.comtrade.api.bodies import read_rows
+from orchestration.comtrade.api.client import Client
+from orchestration.comtrade.api.errors import ApiError, BadBody, Passing, QuotaSpent
+from orchestration.comtrade.api.limits import PREVIEW_ROWS, Limits
+from orchestration.comtrade.api.packing import PullCost, cost, pack
+from orchestration.comtrade.api.quota import CallBook, key_name_of
+from orchestration.comtrade.api.requests import DataRequest, DataSet, Version
+from orchestration.comtrade.contract.schema import API_COLUMNS, LANDED
+from orchestration.comtrade.files import FileRefusal, read_delivery
+from orchestration.comtrade.landing import land_data_sets
+from orchestration.comtrade.ledger import LedgerEntry, read_ledger
+from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.storage import write_bytes, write_frame
+from orchestration.reference import Reference
+from orchestration.settings import COMTRADE_ADDRESS, STAND_IN, Settings
+
+LOG = logging.getLogger("mirror_warehouse")
+SOURCE_FORMAT = "api"
+SEARCH_CODE = "HS"
+TYPE_CODE = "C"
+COMPLETE, RESUMABLE = "complete", "resumable"
+# A data set that is too large for one call is asked for in groups of partners; they are not of equal weight.
+_FILL = 0.6
+# After a doubt the availability list is read again: a data set may have been revised while it was asked for.
+_LOOKS = 3
+_DIGEST_DIGITS = 12
+_KEY_COLUMNS = ("flowCode", "partnerCode", "partner2Code", "cmdCode", "customsCode", "mosCode", "motCode")
+_DATA_SET_COLUMNS = ("typeCode", "freqCode", "period", "reporterCode", "classificationCode")
+
+
+@dataclass(frozen=True)
+class PullPlan:
+    """What a pull would do: versions to land, those landed already, its requests and what they cost."""
+
+    available: tuple[Version, ...]
+    wanted: tuple[Version, ...]
+    requests: tuple[DataRequest, ...]
+    cost: PullCost
+    calls_left: int
+
+
+@dataclass(frozen=True)
+class PullSummary:
+    """What a pull did. `status` is `complete` or `resumable`; `why` says what stopped it. `unsettled` are data sets
+    that stayed doubtful, with the reason; `landed` the versions that landed now, `calls` all calls made.
+    """
+
+    status: str
+    why: str
+    landed: tuple[Version, ...]
+    row_count: int
+    calls: int
+    unsettled: tuple[FileRefusal, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def period_keys(self) -> tuple[str, ...]:
+        """Periods in which something landed, sorted."""
+        return tuple(sorted({version.data_set.period_key for version in self.landed}))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that the settings name."""
+    limits = Limits(
+        calls_a_day=settings.api_calls_a_day,
+        rows_a_call=settings.api_rows_a_call,
+        calls_a_second=settings.api_calls_a_second,
+        address_characters=settings.api_address_characters,
+        periods_a_call=settings.api_periods_a_call,
+        attempts=settings.api_attempts,
+        timeout_seconds=settings.api_timeout_seconds,
+        longest_wait_seconds=settings.api_longest_wait_seconds,
+    )
+    return limits.of_preview() if settings.source == "preview" else limits
+
+
+@contextmanager
+def open_client(settings: Settings, paths: DataPaths, pull_id: str) -> Iterator[tuple[Client, CallBook]]:
+    """The client of these settings with its record of calls; starts the local stand-in when the address is that."""
+    limits = limits_of(settings)
+    key = settings.api_key.get_secret_value() if settings.api_key is not None and settings.source == "api" else None
+    with _server(settings, key) as (address, key_there):
+        book = CallBook(settings.api_call_book or paths.pull / "calls.sqlite", limits, key_name_of(key_there), pull_id)
+        with Client(book, limits, key_there, address) as client:
+            yield client, book
+
+
+@contextmanager
+def _server(settings: Settings, key: str | None) -> Iterator[tuple[str, str | None]]:
+    if settings.api_address != STAND_IN:
+        yield settings.api_address or COMTRADE_ADDRESS, key
+        return
+    from orchestration.stand_in import demonstration
+
+    with demonstration(settings) as (address, its_key):
+        yield address, its_key if settings.source == "api" else None
+
+
+def look(client: Client, settings: Settings) -> list[Version]:
+    """The versions that the API holds now, of what the settings ask for; one call a frequency."""
+    found: list[Version] = []
+    for frequency in settings.api_frequencies:
+        found += client.availability(TYPE_CODE, frequency, SEARCH_CODE)
+    reporters = set(settings.api_reporters.split(",")) if settings.api_reporters else None
+    first, last = settings.api_first_year or 0, settings.api_last_year or 9999
+    return sorted(
+        version
+        for version in found
+        if version.row_count > 0
+        and first <= int(version.data_set.period[:4]) <= last
+        and (reporters is None or version.data_set.reporter_code in reporters)
+    )
+
+
+def plan_pull(settings: Settings, paths: DataPaths, available: Sequence[Version], calls_left: int) -> PullPlan:
+    """Which of the available versions have not landed, and the requests that ask for them; makes no call."""
+    landed_ids = landed_delivery_ids(paths)
+    wanted = [version for version in available if version.delivery_id not in landed_ids]
+    limits = limits_of(settings)
+    if settings.source == "preview":
+        wanted = sorted(wanted, key=_newest_first)[: settings.preview_calls]
+        requests = [_request_of(version.data_set) for version in wanted]
+    else:
+        landed = [version for version in available if version.delivery_id in landed_ids]
+        requests = pack(wanted, landed, limits)
+    return PullPlan(
+        tuple(available), tuple(wanted), tuple(requests), cost(wanted, requests, limits, calls_left), calls_left
+    )
+
+
+def landed_delivery_ids(paths: DataPaths) -> set[str]:
+    """Versions whose ledger row stands."""
+    return {path.stem for path in paths.ledger.glob("[!.]*.json")} if paths.ledger.is_dir() else set()
+
+
+def pulled_entries(paths: DataPaths) -> list[LedgerEntry]:
+    """Ledger rows of everything ever pulled into this data folder, superseded versions too, sorted."""
+    return [entry for entry in read_ledger(paths.ledger) if entry.source_format.startswith(SOURCE_FORMAT)]
+
+
+def pull(
+    settings: Settings,
+    paths: DataPaths,
+    reference: Reference,
+    client: Client,
+    book: CallBook,
+    pull_id: str = "",
+    period_keys: Iterable[str] | None = None,
+) -> PullSummary:
+    """Land every version that is new or revised (of some periods when named), in as few calls as can be.
+
+    Ends with status `resumable` when the quota is spent or the API stays silent: what has landed is kept, and the next
+    pull goes on from there. Raises KeyRefused and RequestRefused: those need somebody.
+    """
+    only = set(period_keys) if period_keys is not None else None
+    worker = _Pull(settings, paths, reference, client, book, pull_id)
+    try:
+        for _ in range(_LOOKS):
+            available = look(client, settings)
+            write_bytes(paths.pull / "availability.json", _as_json(available))
+            chosen = [v for v in available if only is None or v.data_set.period_key in only]
+            plan = plan_pull(settings, paths, chosen, book.left_today())
+            worker.work_off(plan)
+            if not worker.doubtful():
+                break
+    except QuotaSpent as error:
+        return worker.summary(RESUMABLE, str(error))
+    except Passing as error:
+        return worker.summary(RESUMABLE, str(error))
+    return worker.summary(COMPLETE, "")
+
+
+@dataclass
+class _Doubt:
+    """What is known about something that did not come as it should: how often it was asked for, what came last."""
+
+    answers: int = 0
+    digest: str = ""
+    what: str = ""
+    why_it_matters: str = ""
+    how_to_mend: str = ""
+
+
+@dataclass
+class _Pull:
+    """One pull at work: its queue of requests, its doubts, what landed."""
+
+    settings: Settings
+    paths: DataPaths
+    reference: Reference
+    client: Client
+    book: CallBook
+    pull_id: str
+    landed: list[Version] = field(default_factory=list)
+    rows: int = 0
+    notes: list[str] = field(default_factory=list)
+    _wanted: dict[DataSet, Version] = field(default_factory=dict)
+    _queue: deque[DataRequest] = field(default_factory=deque)
+    _again: set[Version] = field(default_factory=set)
+    _doubts: dict[DataSet, _Doubt] = field(default_factory=dict)
+    _bodies: dict[str, _Doubt] = field(default_factory=dict)
+    _open_parts: dict[DataRequest, list[DataRequest]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._limits = limits_of(self.settings)
+        self._calls_before = self.book.last_call_id()
+        self._started = time.monotonic()
+        self._partners = self.reference.places["place_code"].sort().to_list()
+        self._products = self.reference.hs_codes["product_code"].sort().to_list()
+
+    def work_off(self, plan: PullPlan) -> None:
+        """Ask until every wanted version has landed or stays doubtful."""
+        self._wanted = {version.data_set: version for version in plan.wanted}
+        self._planned_rows = self.rows + plan.cost.rows
+        self._doubts = {key: doubt for key, doubt in self._doubts.items() if key in self._wanted}
+        self._queue.extend(plan.requests)
+        while self._queue:
+            while self._queue:
+                self._ask(self._queue.popleft())
+            again, self._again = self._again, set()
+            standing = [v for v in plan.available if v not in again and v.data_set not in self._wanted]
+            self._queue.extend(pack(again, standing, self._limits))
+        _remove_folder(self.paths.pull / "parts")
+
+    def doubtful(self) -> list[DataSet]:
+        """Data sets that were asked for as often as is worth it and did not land, sorted."""
+        return sorted(key for key in self._doubts if key in self._wanted)
+
+    def summary(self, status: str, why: str) -> PullSummary:
+        """What the pull did so far; what stayed doubtful is written beside the ledger too."""
+        unsettled = tuple(
+            FileRefusal(self._wanted[key].source_file, doubt.what, doubt.why_it_matters, doubt.how_to_mend)
+            for key, doubt in sorted(self._doubts.items())
+            if key in self._wanted
+        )
+        write_bytes(self.paths.pull / "unsettled.json", json.dumps([asdict(r) for r in unsettled], indent=1).encode())
+        calls = self.book.last_call_id() - self._calls_before
+        return PullSummary(status, why, tuple(sorted(self.landed)), self.rows, calls, unsettled, tuple(self.notes))
+
+    def _ask(self, request: DataRequest) -> None:
+        """Make one request, or see that it need not be made: its part is there, or it is known to come cut off."""
+        if self._is_too_large(request):
+            groups = ceil(self._stated_rows(request) / (_FILL * self._limits.rows_a_call))
+            self._divide(request, request.in_groups(self._partners, groups))
+            return
+        part = self._part(request)
+        if part is not None and part.with_suffix(".cut").is_file():
+            self._divide(request, request.narrower(self._products, self._partners))
+            return
+        if part is not None and part.is_file():
+            self._close_part(request)
+            return
+        if not self.client.address_fits(request):
+            self._divide(request, request.narrower(self._products, self._partners))
+            return
+        found = self._answer(request)
+        if found is None:
+            return
+        rows, checksum = found
+        if rows.height >= self._limits.rows_a_call and self.settings.source != "preview":
+            self._cut_off(request, part)
+        elif part is not None:
+            write_frame(part, rows)
+            self._close_part(request)
+        else:
+            self._settle(request, rows, checksum)
+
+    def _is_too_large(self, request: DataRequest) -> bool:
+        is_whole = request.partners is None and request.products is None
+        one_cell = len(request.reporters) == len(request.periods) == 1
+        too_large = self._stated_rows(request) >= self._limits.rows_a_call
+        return is_whole and one_cell and too_large and self.settings.source != "preview"
+
+    def _versions(self, request: DataRequest) -> list[Version]:
+        """Wanted versions that the request asks for, sorted."""
+        periods, reporters = set(request.periods), set(request.reporters)
+        return sorted(
+            version
+            for key, version in self._wanted.items()
+            if key.frequency == request.frequency and key.period in periods and key.reporter_code in reporters
+        )
+
+    def _stated_rows(self, request: DataRequest) -> int:
+        return sum(version.row_count for version in self._versions(request))
+
+    def _part(self, request: DataRequest) -> Path | None:
+        """Where the answer to a part of a large data set is kept until all parts are there; None for whole requests.
+
+        The versions asked for are in the name: parts of an older version are never mixed in.
+        """
+        if request.partners is None and request.products is None:
+            return None
+        versions = "-".join(version.delivery_id for version in self._versions(request))
+        return self.paths.pull / "parts" / versions / f"{request.request_id}.parquet"
+
+    def _divide(self, request: DataRequest, narrower: Sequence[DataRequest]) -> None:
+        if not narrower:
+            self._doubt_all(
+                request,
+                "an answer is cut off and the request cannot be narrowed further",
+                "rows are missing and nobody could say which",
+                "raise MIRROR_API_ROWS_A_CALL to what your key allows",
+            )
+            return
+        whole = _whole(request)
+        if narrower[0].partners is not None:
+            waiting = self._open_parts.setdefault(whole, [])
+            waiting[:] = [one for one in waiting if one != request] + list(narrower)
+        self._queue.extendleft(reversed(narrower))
+
+    def _cut_off(self, request: DataRequest, part: Path | None) -> None:
+        """An answer with as many rows as a call may have is not all there is: ask for less at a time."""
+        LOG.info("an answer of %d rows is cut off; asking for less at a time", self._limits.rows_a_call)
+        if part is not None:
+            write_bytes(part.with_suffix(".cut"), b"")
+        self._divide(request, request.narrower(self._products, self._partners))
+
+    def _close_part(self, request: DataRequest) -> None:
+        """Book a part; with the last one the data sets are whole and can be judged."""
+        whole = _whole(request)
+        waiting = self._open_parts[whole]
+        part = self._part(request)
+        assert part is not None
+        if any(not self._is_there(one) for one in waiting):
+            return
+        frames = [pl.read_parquet(path) for one in waiting if (path := self._part(one)) is not None]
+        checksum = hashlib.sha256("".join(one.request_id for one in waiting).encode()).hexdigest()
+        del self._open_parts[whole]
+        self._settle(whole, pl.concat(frames), checksum)
+
+    def _is_there(self, request: DataRequest) -> bool:
+        part = self._part(request)
+        return part is not None and part.is_file()
+
+    def _answer(self, request: DataRequest) -> tuple[pl.DataFrame, str] | None:
+        """Rows of the answer (API columns and reader flags) and the checksum of its body; None when it is a doubt and
+        the request stands in the queue again.
+        """
+        try:
+            body = self.client.data(request)
+            rows = read_rows(body).with_columns(
+                quarantine_field=pl.lit(None, pl.String), quarantine_value=pl.lit(None, pl.String)
+            )
+            return rows, hashlib.sha256(body).hexdigest()
+        except BadBody as error:
+            return self._bad_body(request, error)
+
+    def _bad_body(self, request: DataRequest, error: BadBody) -> tuple[pl.DataFrame, str] | None:
+        """Keep the body whole; believe what can be read of it when it comes a second time, else ask again."""
+        kept = self._keep(error.body, error)
+        LOG.warning("%s; kept as %s", error.what, kept.name)
+        doubt = self._bodies.setdefault(request.request_id, _Doubt())
+        delivery = read_delivery(kept, self.reference.places, None)
+        digest = "" if isinstance(delivery, FileRefusal) else _digest(_in_order(_api_part(delivery.rows)))
+        is_same, doubt.digest, doubt.answers = digest == doubt.digest, digest, doubt.answers + 1
+        if not isinstance(delivery, FileRefusal) and is_same:
+            self.notes.append(f"{error.what}: it came twice and is believed; what was not understood is quarantined")
+            return _api_part(delivery.rows), hashlib.sha256(error.body).hexdigest()
+        if doubt.answers >= self._limits.answers_per_data_set:
+            self._doubt_all(request, error.what, error.why_it_matters, error.how_to_mend)
+        else:
+            self._queue.appendleft(request)
+        return None
+
+    def _doubt_all(self, request: DataRequest, what: str, why_it_matters: str, how_to_mend: str) -> None:
+        """Give up a request for this pull: every data set in it stays doubtful."""
+        whole = _whole(request)
+        self._open_parts.pop(whole, None)
+        self._queue = deque(one for one in self._queue if _whole(one) != whole or one.partners is None)
+        for version in self._versions(request):
+            self._doubts[version.data_set] = _Doubt(
+                self._limits.answers_per_data_set, "", what, why_it_matters, how_to_mend
+            )
+
+    def _settle(self, request: DataRequest, rows: pl.DataFrame, checksum: str) -> None:
+        """Land the data sets that came whole; doubt the others; set aside what was not asked for."""
+        rows = _in_order(rows)
+        counts = {tuple(key): int(count) for *key, count in _counted(rows).iter_rows()}
+        accepted: dict[DataSet, LedgerEntry] = {}
+        repaired: list[pl.DataFrame] = []
+        for version in self._versions(request):
+            key, note = _cells_of(version.data_set), ""
+            if counts.pop(key, 0) != version.row_count:
+                own = _matching(rows, [key], "semi")
+                mended, note = self._judge(version, own)
+                if mended is None:
+                    continue
+                rows = _matching(rows, [key], "anti")
+                repaired.append(mended)
+            accepted[version.data_set] = self._entry(version, request, checksum, note)
+        self._set_aside(_matching(rows, list(counts), "semi"), checksum)
+        self._land(pl.concat([rows, *repaired]), accepted)
+
+    def _judge(self, version: Version, own: pl.DataFrame) -> tuple[pl.DataFrame | None, str]:
+        """Rows to land of a data set that came with another number of rows than stated, and a note; None: not yet."""
+        stated, count = version.row_count, own.height
+        distinct = own.unique(maintain_order=True)
+        if count > stated == distinct.height:
+            return distinct, f"{count - stated} rows came twice and were dropped"
+        if self.settings.source == "preview" and count == PREVIEW_ROWS:
+            return own, f"cut off: {count} of {stated} rows, as the preview gives no more"
+        doubt = self._doubts.setdefault(version.data_set, _Doubt())
+        digest = _digest(own)
+        is_same, doubt.digest, doubt.answers = digest == doubt.digest, digest, doubt.answers + 1
+        doubt.what = f"{version.source_file} came with {count} rows, the availability list states {stated}"
+        doubt.why_it_matters = "rows may be missing or doubled, and every total of the reporter would be wrong"
+        doubt.how_to_mend = "it is asked for again by the next pull; if it goes on, look whether the API lists it anew"
+        if count > 0 and is_same:
+            return own, f"{count} rows came twice alike while the availability list states {stated}"
+        if doubt.answers < self._limits.answers_per_data_set:
+            self._again.add(version)
+        return None, ""
+
+    def _entry(self, version: Version, request: DataRequest, checksum: str, note: str) -> LedgerEntry:
+        """The ledger row of a version, but for what is counted when it lands."""
+        if note:
+            self.notes.append(f"{version.source_file}: {note}")
+        self._doubts.pop(version.data_set, None)
+        return LedgerEntry(
+            delivery_id=version.delivery_id,
+            source_file=version.source_file,
+            source_format=SOURCE_FORMAT,
+            released_on=version.last_released,
+            row_count=0,
+            value_usd=0.0,
+            files=(),
+            request=f"{request.path}?{request.query}",
+            answer_checksum=checksum,
+            pull_id=self.pull_id,
+            note=note,
+        )
+
+    def _land(self, rows: pl.DataFrame, accepted: Mapping[DataSet, LedgerEntry]) -> None:
+        if not accepted:
+            return
+        named = _keys([_cells_of(key) for key in accepted]).with_columns(
+            pl.Series("delivery_id", [entry.delivery_id for entry in accepted.values()]),
+            pl.Series("source_file", [entry.source_file for entry in accepted.values()]),
+        )
+        landing = rows.join(named, on=_DATA_SET_COLUMNS, how="inner", maintain_order="left").with_columns(
+            source_format=pl.lit(SOURCE_FORMAT),
+            source_line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("delivery_id"),
+        )
+        entries = {entry.delivery_id: entry for entry in accepted.values()}
+        land_data_sets(landing.select(list(LANDED)), entries, self.paths.landed, self.paths.ledger)
+        self.landed += [self._wanted.pop(key) for key in accepted]
+        self.rows += landing.height
+        self._say_progress(len(accepted), landing.height)
+
+    def _set_aside(self, strange: pl.DataFrame, checksum: str) -> None:
+        """Keep rows of data sets that were not asked for or cannot be attributed: not lost, and not landed."""
+        if not strange.is_empty():
+            write_frame(self.paths.pull / "quarantine" / f"{checksum[:_DIGEST_DIGITS]}_unasked.parquet", strange)
+            self.notes.append(f"{strange.height} rows of data sets that were not asked for stand in the quarantine")
+
+    def _keep(self, body: bytes, error: ApiError) -> Path:
+        """Keep a doubtful body whole, with what is wrong with it beside it."""
+        path = self.paths.pull / "quarantine" / f"{hashlib.sha256(body).hexdigest()[:_DIGEST_DIGITS]}.json"
+        write_bytes(path, body)
+        write_bytes(path.with_suffix(".why.txt"), f"{error}\n".encode())
+        return path
+
+    def _say_progress(self, data_sets: int, rows: int) -> None:
+        share = self.rows / self._planned_rows if self._planned_rows else 1.0
+        elapsed = time.monotonic() - self._started
+        left = elapsed / share - elapsed if share else 0.0
+        LOG.info(
+            "landed %s rows of %d data sets (%.0f %% of the pull; %d calls left today; about %.0f s to go)",
+            f"{rows:,}",
+            data_sets,
+            100 * share,
+            self.book.left_today(),
+            left,
+        )
+
+
+def read_availability(paths: DataPaths) -> list[Version]:
+    """The versions of the last look, sorted; [] before the first."""
+    path = paths.pull / "availability.json"
+    if not path.is_file():
+        return []
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        Version(DataSet(*row[:5]), row[5], row[6], *(date.fromisoformat(d) if d else None for d in row[7:9]))
+        for row in rows
+    ]
+
+
+def _as_json(versions: Sequence[Version]) -> bytes:
+    rows = [
+        (
+            *asdict(v.data_set).values(),
+            v.checksum,
+            v.row_count,
+            *(d and d.isoformat() for d in (v.first_released, v.last_released)),
+        )
+        for v in versions
+    ]
+    return ("[" + ",\n".join(json.dumps(row) for row in rows) + "]").encode()
+
+
+def _newest_first(version: Version) -> tuple[bool, int, DataSet]:
+    return version.data_set.frequency != "A", -int(version.data_set.period[:4]), version.data_set
+
+
+def _request_of(data_set: DataSet) -> DataRequest:
+    return DataRequest(
+        data_set.type_code, data_set.frequency, SEARCH_CODE, (data_set.period,), (data_set.reporter_code,)
+    )
+
+
+def _whole(request: DataRequest) -> DataRequest:
+    """The request that a part belongs to."""
+    return replace(request, products=None, partners=None)
+
+
+def _api_part(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(*API_COLUMNS, "quarantine_field", "quarantine_value")
+
+
+def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows in an order that does not depend on the answer's: by data set and key, by every column where keys repeat."""
+    keys = [*_DATA_SET_COLUMNS, *_KEY_COLUMNS]
+    ordered = rows.sort(keys, nulls_last=True, maintain_order=True)
+    repeated = ordered.select(pl.struct(keys).rle_id().n_unique()).item() < ordered.height
+    return (
+        rows.sort([*keys, *(name for name in rows.columns if name not in keys)], nulls_last=True)
+        if repeated
+        else ordered
+    )
+
+
+def _counted(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.group_by(_DATA_SET_COLUMNS, maintain_order=True).len()
+
+
+def _cells_of(key: DataSet) -> tuple[str, str, str, int, str]:
+    """A data set as its rows name it."""
+    return key.type_code, key.frequency, key.period, int(key.reporter_code), key.classification_code
+
+
+def _keys(cells: Sequence[Sequence[object]]) -> pl.DataFrame:
+    return pl.DataFrame(cells, schema={name: API_COLUMNS[name] for name in _DATA_SET_COLUMNS}, orient="row")
+
+
+def _matching(rows: pl.DataFrame, cells: Sequence[Sequence[object]], how: Literal["semi", "anti"]) -> pl.DataFrame:
+    """Rows of these data sets, or all but them, in their order; a NULL matches a NULL."""
+    return rows.join(_keys(cells), on=_DATA_SET_COLUMNS, how=how, nulls_equal=True, maintain_order="left")
+
+
+def _digest(rows: pl.DataFrame) -> str:
+    """Fingerprint of rows in their order."""
+    return hashlib.sha256(rows.write_ipc(None).getvalue()).hexdigest()
+
+
+def _remove_folder(folder: Path) -> None:
+    if folder.is_dir():
+        shutil.rmtree(folder)
