@@ -16,7 +16,11 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup run test dev query releases rollback lint docs clean
+ifdef API
+export MIRROR_API_ADDRESS := $(API)
+endif
+
+.PHONY: help setup run pull plan test dev query releases rollback lint docs clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -32,6 +36,12 @@ setup: $(STAMP) ## install the locked dependencies into .venv
 
 run: $(STAMP) ## build and publish a release: planted world, or SOURCE=files DECLARATIONS=<folder>
 	@$(BIN)/python -m orchestration.defs.cli run
+
+pull: $(STAMP) ## land what the API has new or revised: SOURCE=api (API=stand-in: a local one)
+	@$(BIN)/python -m orchestration.defs.cli pull
+
+plan: $(STAMP) ## say what a pull would take (calls, rows, days of quota), before it starts
+	@$(BIN)/python -m orchestration.defs.cli plan
 
 # One Polars thread per worker: two workers with two threads each hinder one another on two cores.
 test: $(STAMP) ## run the whole test suite

@@ -17,6 +17,9 @@ import polars as pl
 
 from orchestration.comtrade.contract.schema import PRECEDENCE
 
+PULLED_FORMAT = "api"
+"""Format of rows that a pull landed; downloads of API answers that people keep are `api_json`."""
+
 
 class LedgerError(Exception):
     """A ledger row cannot be used; the text says what is wrong, why it matters and how to mend it."""
@@ -99,6 +102,11 @@ def read_ledger(ledger_dir: Path) -> list[LedgerEntry]:
     if not ledger_dir.is_dir():
         return []
     return [read_entry(ledger_dir, path.stem) for path in sorted(ledger_dir.glob("[!.]*.json"))]
+
+
+def pulled_entries(ledger_dir: Path) -> list[LedgerEntry]:
+    """Ledger rows of every version that pulls from the API landed, superseded ones too, sorted by delivery."""
+    return [entry for entry in read_ledger(ledger_dir) if entry.source_format == PULLED_FORMAT]
 
 
 def landed_fingerprint(entries: Iterable[LedgerEntry], period_key: str) -> str:

@@ -12,11 +12,13 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from orchestration.comtrade.api.errors import ApiError
 from orchestration.pipeline.lock import BusyError, only_one_run
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
@@ -33,12 +35,13 @@ if TYPE_CHECKING:
     from orchestration.pipeline.beside import Beside
     from orchestration.pipeline.dbt import DbtProcess
 
-REFUSED, UNUSABLE = 1, 2
+REFUSED, UNUSABLE, RESUMABLE_STATUS = 1, 2, 3
+SHOWN_NOTES = 10
 FIRST_QUERY = "queries/01_largest_anomalous_gaps.sql"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 well, 1 refused or failed, 2 unusable input or settings."""
+    """Entry point; returns the exit status: 0 well, 1 refused or failed, 2 unusable input or settings, 3 resumable."""
     _speak()
     given = _parser().parse_args(arguments)
     try:
@@ -71,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     for name, command, words in (
         ("run", run, "build and publish a release"),
+        ("pull", pull_now, "land what the API has new or revised"),
+        ("plan", plan_only, "say what a pull would take, before it starts"),
         ("dev", dev, "open the orchestrator's page"),
         ("releases", releases, "list the releases on disk"),
         ("docs", docs, "write the generated pages"),
@@ -88,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
 def run(settings: Settings, _given: argparse.Namespace) -> int:
     """Everything from declarations to a published release; nothing when the input is unchanged."""
     paths = DataPaths(settings.data_folder)
+    if settings.is_pulled:
+        status = pull_now(settings, _given)
+        if status:
+            return status
     plan = make_plan(settings)
     if published_fingerprint(paths) == plan.input_fingerprint:
         release = published_release(paths)
@@ -102,13 +111,76 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
         return REFUSED
 
 
+def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
+    """Land what the API has new or revised; exit status 3 when it ends early and goes on when started again."""
+    from orchestration.pipeline.pull import RESUMABLE, open_client, pull
+    from orchestration.reference import load_reference
+
+    if not settings.is_pulled:
+        print(f"The source {settings.source} is not pulled from the API; take SOURCE=api or SOURCE=preview.")
+        return UNUSABLE
+    paths = DataPaths(settings.data_folder)
+    pull_id = f"pull-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    try:
+        with only_one_run(paths), open_client(settings, paths, pull_id) as (client, book):
+            done = pull(settings, paths, load_reference(settings.seeds_dir), client, book, pull_id)
+            left = book.left_today()
+    except BusyError as error:
+        print(f"Nothing was started: {error}")
+        return REFUSED
+    except ApiError as error:
+        print(f"The pull was stopped; what had landed is kept: {error}")
+        return REFUSED
+    print(
+        f"Pull {done.status}: {len(done.landed):,} data sets with {done.row_count:,} rows landed in {done.calls} calls"
+    )
+    print(f"  ({left} calls left today).")
+    for note in done.notes[:SHOWN_NOTES]:
+        print(f"  note: {note}")
+    for one in done.unsettled[:SHOWN_NOTES]:
+        print(f"  not landed: {one.what}; {one.how_to_mend}")
+    if settings.source == "preview":
+        print("  This is a preview: an answer holds 500 rows at most and may be cut off. Take no total from it.")
+    if done.status == RESUMABLE:
+        print(f"  It ends here and can be resumed: {done.why}")
+        return RESUMABLE_STATUS
+    return 0
+
+
+def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
+    """What a pull would take; asks for the availability list (a call a frequency) and for nothing else."""
+    from orchestration.pipeline.pull import look, open_client, plan_pull
+
+    if not settings.is_pulled:
+        print(f"The source {settings.source} is not pulled from the API; take SOURCE=api or SOURCE=preview.")
+        return UNUSABLE
+    paths = DataPaths(settings.data_folder)
+    try:
+        with open_client(settings, paths, "plan") as (client, book):
+            plan = plan_pull(settings, paths, look(client, settings), book.left_today())
+    except ApiError as error:
+        print(f"No plan could be made: {error}")
+        return REFUSED
+    cost = plan.cost
+    print(f"{len(plan.available):,} data sets are available, {cost.data_sets:,} of them are new or revised.")
+    print(f"  rows      {cost.rows:>14,}")
+    print(f"  calls     {cost.calls:>14,}   ({plan.calls_left:,} left today, {settings.api_calls_a_day:,} a day)")
+    print(f"  days      {cost.days:>14,}   of quota")
+    print(f"  transfer  {cost.bytes_about / 1e6:>14,.0f}   MB, about")
+    print("Nothing was pulled. Start it with: make pull SOURCE=" + settings.source)
+    return 0
+
+
 def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     from orchestration.pipeline.beside import Beside
     from orchestration.pipeline.dbt import DbtProcess, dbt_environment
     from orchestration.reconcile import METHOD_VERSION
 
     collect_garbage_seldom()
-    origin = settings.declarations if settings.source == "files" else f"planted world, seed {settings.sample_seed}"
+    origin = {
+        "files": f"{settings.declarations}",
+        "sample": f"planted world, seed {settings.sample_seed}",
+    }.get(settings.source, settings.api_address)
     print(f"Run {plan.run_id}: source {settings.source} ({origin}), {len(plan.period_keys)} periods.", flush=True)
     for layer in (paths.root / "sample", paths.landed, paths.ledger, paths.contracted, paths.reconciled, paths.runs):
         remove_temporaries(layer)

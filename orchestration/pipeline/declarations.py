@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,9 +34,17 @@ from orchestration.comtrade.files import (
     scan_folder,
 )
 from orchestration.comtrade.landing import UNREADABLE_PERIOD_KEY, land_delivery, read_period
-from orchestration.comtrade.ledger import LedgerEntry, is_landed, landed_fingerprint, precedence, read_ledger
+from orchestration.comtrade.ledger import (
+    LedgerEntry,
+    is_landed,
+    landed_fingerprint,
+    precedence,
+    pulled_entries,
+    read_ledger,
+)
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import world_config
+from orchestration.pipeline.pull import read_unsettled
 from orchestration.pipeline.storage import Stamps, combine, each_period, remove_other_files, write_bytes, write_frame
 from orchestration.reference import Reference
 from orchestration.sample import REFERENCE_FRAMES, iter_deliveries, world_truth
@@ -103,11 +112,13 @@ def declare_planted_world(settings: Settings, paths: DataPaths, reference: Refer
 
 
 def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint: str) -> LandingSummary:
-    """Land every file of the source that has not landed yet.
+    """Land every file of the source that has not landed yet; what is pulled from the API has landed before the run.
 
     A file that cannot be read is refused with its reason and the others go on; the reasons are kept in
     refusals.json beside the ledger.
     """
+    if settings.is_pulled:
+        return _pulled_summary(paths)
     if settings.source == "sample":
         folder = declare_planted_world(settings, paths, reference, fingerprint)
     else:
@@ -144,6 +155,19 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
     )
 
 
+def _pulled_summary(paths: DataPaths) -> LandingSummary:
+    """What pulls have landed; data sets that stayed doubtful are refused with their reason."""
+    entries, refusals = pulled_entries(paths.ledger), read_unsettled(paths)
+    write_bytes(paths.ledger.parent / "refusals.json", json.dumps([asdict(r) for r in refusals], indent=1).encode())
+    return LandingSummary(
+        delivery_ids=tuple(entry.delivery_id for entry in entries),
+        refusals=refusals,
+        newly_landed_count=0,
+        row_count=sum(entry.row_count for entry in entries),
+        value_usd=math.fsum(entry.value_usd for entry in entries),
+    )
+
+
 @dataclass(frozen=True)
 class _Landed:
     """What became of one file: it had landed, landed now, or was refused."""
@@ -173,7 +197,11 @@ def entries_of(paths: DataPaths, delivery_ids: Iterable[str]) -> list[LedgerEntr
 
 
 def deliveries_of_run(settings: Settings, paths: DataPaths) -> list[LedgerEntry]:
-    """Ledger entries of the files that stand in the source now; earlier ones stay landed but are not read."""
+    """Ledger entries of the files that stand in the source now; earlier ones stay landed but are not read. Of what is
+    pulled every version counts: the newest is current, the others are what it revised.
+    """
+    if settings.is_pulled:
+        return pulled_entries(paths.ledger)
     folder = paths.sample_declared if settings.source == "sample" else settings.declarations
     assert folder is not None
     dates, released_on = read_release_dates(folder), dict[str, date | None]()
@@ -229,8 +257,10 @@ def _contract_fingerprint(entries: list[LedgerEntry], key: str, order: pl.DataFr
     """What the contract of a period is made from. Of the order only that among this period's deliveries counts:
     another file of other periods changes nothing here.
     """
-    present = {entry.delivery_id for entry in entries}
-    order_text = ",".join(delivery for delivery in order.sort("precedence")["delivery_id"] if delivery in present)
+    present = pl.Series("delivery_id", [entry.delivery_id for entry in entries], dtype=pl.String)
+    order_text = ",".join(
+        order.filter(pl.col("delivery_id").is_in(present.implode())).sort("precedence")["delivery_id"]
+    )
     return combine(landed_fingerprint(entries, key), order_text, code)
 
 

@@ -23,6 +23,7 @@ from orchestration.comtrade.files import (
     scan_folder,
 )
 from orchestration.comtrade.landing import period_keys_of
+from orchestration.comtrade.ledger import LedgerEntry, pulled_entries
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import combine, fingerprint_of_tree, sha256_of_file, write_bytes
 from orchestration.reference import load_reference, reference_fingerprint
@@ -103,11 +104,13 @@ def code_fingerprint(project_dir: Path = PROJECT_DIR) -> str:
 def input_fingerprint(settings: Settings) -> str:
     """Fingerprint of input, reference tables, method and code; equal fingerprints give equal releases.
 
-    Raises PlanError when the source is `files` and the folder is missing or empty.
+    Raises PlanError when the source is `files` and the folder is missing or empty, or the API and nothing has landed.
     """
     shared = (reference_fingerprint(settings.seeds_dir, settings.distances), code_fingerprint(), settings.method)
     if settings.source == "sample":
         return combine("sample", repr(world_config(settings)), *shared)
+    if settings.is_pulled:
+        return combine(settings.source, *(entry.delivery_id for entry in _pulled(settings)), *shared)
     folder, files = source_files(settings)
     dates = folder / RELEASE_DATES_FILE
     extra = sha256_of_file(dates) if dates.is_file() else ""
@@ -128,6 +131,17 @@ def source_files(settings: Settings) -> tuple[Path, list[Path]]:
     return folder, files
 
 
+def _pulled(settings: Settings) -> list[LedgerEntry]:
+    """Versions that pulls have landed, by delivery. Raises PlanError when there are none."""
+    found = pulled_entries(DataPaths(settings.data_folder).ledger)
+    if not found:
+        raise PlanError(
+            "nothing has been pulled from the API yet, so there is nothing to reconcile; start a pull first with "
+            f"make pull SOURCE={settings.source} (make run pulls by itself)"
+        )
+    return found
+
+
 def run_id_of(fingerprint: str) -> str:
     """The id of the run with this input."""
     return f"run-{fingerprint}"
@@ -136,7 +150,10 @@ def run_id_of(fingerprint: str) -> str:
 def make_plan(settings: Settings) -> RunPlan:
     """Everything known before a run starts; reads files of the source only where their periods are unknown."""
     fingerprint = input_fingerprint(settings)
-    keys = _sample_keys(settings) if settings.source == "sample" else _file_keys(settings)
+    if settings.is_pulled:
+        keys = {key for entry in _pulled(settings) for key in entry.period_keys}
+    else:
+        keys = _sample_keys(settings) if settings.source == "sample" else _file_keys(settings)
     return RunPlan(settings.source, fingerprint, run_id_of(fingerprint), with_rolled_up_years(keys))
 
 

@@ -39,14 +39,13 @@ from orchestration.comtrade.api.requests import DataRequest, DataSet, Version
 from orchestration.comtrade.contract.schema import API_COLUMNS, LANDED
 from orchestration.comtrade.files import FileRefusal, read_delivery
 from orchestration.comtrade.landing import land_data_sets
-from orchestration.comtrade.ledger import LedgerEntry, read_ledger
+from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import write_bytes, write_frame
 from orchestration.reference import Reference
 from orchestration.settings import COMTRADE_ADDRESS, STAND_IN, Settings
 
 LOG = logging.getLogger("mirror_warehouse")
-SOURCE_FORMAT = "api"
 SEARCH_CODE = "HS"
 TYPE_CODE = "C"
 COMPLETE, RESUMABLE = "complete", "resumable"
@@ -162,11 +161,6 @@ def plan_pull(settings: Settings, paths: DataPaths, available: Sequence[Version]
 def landed_delivery_ids(paths: DataPaths) -> set[str]:
     """Versions whose ledger row stands."""
     return {path.stem for path in paths.ledger.glob("[!.]*.json")} if paths.ledger.is_dir() else set()
-
-
-def pulled_entries(paths: DataPaths) -> list[LedgerEntry]:
-    """Ledger rows of everything ever pulled into this data folder, superseded versions too, sorted."""
-    return [entry for entry in read_ledger(paths.ledger) if entry.source_format.startswith(SOURCE_FORMAT)]
 
 
 def pull(
@@ -450,7 +444,7 @@ class _Pull:
         return LedgerEntry(
             delivery_id=version.delivery_id,
             source_file=version.source_file,
-            source_format=SOURCE_FORMAT,
+            source_format=PULLED_FORMAT,
             released_on=version.last_released,
             row_count=0,
             value_usd=0.0,
@@ -469,7 +463,7 @@ class _Pull:
             pl.Series("source_file", [entry.source_file for entry in accepted.values()]),
         )
         landing = rows.join(named, on=_DATA_SET_COLUMNS, how="inner", maintain_order="left").with_columns(
-            source_format=pl.lit(SOURCE_FORMAT),
+            source_format=pl.lit(PULLED_FORMAT),
             source_line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("delivery_id"),
         )
         entries = {entry.delivery_id: entry for entry in accepted.values()}
@@ -503,6 +497,12 @@ class _Pull:
             self.book.left_today(),
             left,
         )
+
+
+def read_unsettled(paths: DataPaths) -> tuple[FileRefusal, ...]:
+    """Data sets that stayed doubtful in the last pull, with the reason."""
+    path = paths.pull / "unsettled.json"
+    return tuple(FileRefusal(**row) for row in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
 
 
 def read_availability(paths: DataPaths) -> list[Version]:
