@@ -120,7 +120,7 @@ def _server(settings: Settings, key: str | None) -> Iterator[tuple[str, str | No
     if settings.api_address != STAND_IN:
         yield settings.api_address or COMTRADE_ADDRESS, key
         return
-    from orchestration.stand_in import demonstration
+    from orchestration.stand_in.demonstration import demonstration
 
     with demonstration(settings) as (address, its_key):
         yield address, its_key if settings.source == "api" else None
