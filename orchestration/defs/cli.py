@@ -119,6 +119,7 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
     if not settings.is_pulled:
         print(f"The source {settings.source} is not pulled from the API; take SOURCE=api or SOURCE=preview.")
         return UNUSABLE
+    collect_garbage_seldom()
     paths = DataPaths(settings.data_folder)
     pull_id = f"pull-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     try:

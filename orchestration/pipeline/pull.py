@@ -363,10 +363,10 @@ class _Pull:
         """
         try:
             body = self.client.data(request)
-            rows = read_rows(body).with_columns(
+            rows = read_rows(body.content).with_columns(
                 quarantine_field=pl.lit(None, pl.String), quarantine_value=pl.lit(None, pl.String)
             )
-            return rows, hashlib.sha256(body).hexdigest()
+            return rows, body.checksum
         except BadBody as error:
             return self._bad_body(request, error)
 

@@ -15,7 +15,14 @@ from orchestration.settings import ENVIRONMENT_PREFIX, PROJECT_DIR, Settings
 
 DEMONSTRATION_KEY = "stand-in-demonstration-key"
 _LAST_WORDS_SECONDS = 10
-_HANDED_ON = ("sample_world", "sample_seed", "sample_rows", "sample_start_year", "sample_end_year", "sample_frequencies")
+_HANDED_ON = (
+    "sample_world",
+    "sample_seed",
+    "sample_rows",
+    "sample_start_year",
+    "sample_end_year",
+    "sample_frequencies",
+)
 
 
 class StandInError(Exception):

@@ -7,6 +7,7 @@ what can be saved of it (`files`, which flags each cell that resists), or asking
 from __future__ import annotations
 
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -34,20 +35,23 @@ _PYTHON: dict[pl.DataType, Any] = {
     pl.Float64(): float | None,
     pl.Boolean(): bool | None,
 }
-_Row = msgspec.defstruct(
-    "Row",
-    # Fields without a default come first in a struct of msgspec; the order is brought back below.
-    [(name, _PYTHON[API_COLUMNS[name]]) for name in REQUIRED]
-    + [(name, _PYTHON[dtype], None) for name, dtype in API_COLUMNS.items() if name not in REQUIRED],
-    forbid_unknown_fields=True,
-    gc=False,
-)
+# Empty unless descriptions are asked for, which a pull never does: places and products are named by our own tables.
+DESCRIBING = tuple(name for name in API_COLUMNS if name.endswith(("Desc", "ISO", "Abbr"))) + ("aggrLevel", "isLeaf")
+_ROWS_AT_ONCE = 5_000
 
 
-class _Envelope(msgspec.Struct):
-    data: list[_Row]  # type: ignore[valid-type]
-    count: int
-    error: str | None = None
+def _row(name: str, empty: tuple[str, ...]) -> Any:
+    """The type of a row: every column of the API and none but these; the `empty` ones must be null."""
+    types = {column: None if column in empty else _PYTHON[dtype] for column, dtype in API_COLUMNS.items()}
+    # Fields without a default come first in a struct.
+    needed: list[Any] = [(column, types[column]) for column in REQUIRED]
+    others: list[Any] = [(column, types[column], None) for column in API_COLUMNS if column not in REQUIRED]
+    return msgspec.defstruct(name, needed + others, forbid_unknown_fields=True, gc=False)
+
+
+def _envelope(row: Any) -> Any:
+    fields: list[Any] = [("data", list[row]), ("count", int), ("error", str | None, None)]
+    return msgspec.defstruct("Envelope", fields)
 
 
 class _Available(msgspec.Struct):
@@ -68,9 +72,9 @@ class _AvailableEnvelope(msgspec.Struct):
     error: str | None = None
 
 
-_DATA = msgspec.json.Decoder(_Envelope)
+_DESCRIBED = msgspec.json.Decoder(_envelope(_row("Row", ())))
+_PLAIN = msgspec.json.Decoder(_envelope(_row("PlainRow", DESCRIBING)))
 _AVAILABLE = msgspec.json.Decoder(_AvailableEnvelope)
-_ORDER = msgspec.structs.fields(_Row)
 _MATTERS = "rows would be lost or read under the wrong name, and every total of the data set would be wrong"
 _MEND = (
     "the body is kept whole in the quarantine and asked for again; if it stays so, compare it with the documentation "
@@ -84,12 +88,24 @@ def read_rows(body: bytes) -> pl.DataFrame:
     Raises BadBody when it is cut short, states another number of rows than it holds, reports an error, misses a
     column, has one that is not known, or holds a cell of another type.
     """
-    envelope = _decoded(_DATA, body)
-    columns = list(zip(*map(msgspec.structs.astuple, envelope.data), strict=True))
-    if not columns:
-        return pl.DataFrame(schema=API_COLUMNS)
-    named = {field.name: cells for field, cells in zip(_ORDER, columns, strict=True)}
-    return pl.DataFrame({name: named[name] for name in API_COLUMNS}, schema=API_COLUMNS)
+    try:
+        return _frame(_decoded(_PLAIN, body).data, [name for name in API_COLUMNS if name not in DESCRIBING])
+    except BadBody:
+        # It may only be described after all; if not, this says what is wrong.
+        return _frame(_decoded(_DESCRIBED, body).data, list(API_COLUMNS))
+
+
+def _frame(rows: list[Any], names: list[str]) -> pl.DataFrame:
+    """Rows as a frame of all columns, from those of `names`; some thousand at a time, which stays in the cache."""
+    schema = {name: API_COLUMNS[name] for name in names}
+    cells = attrgetter(*names)
+    frames = [pl.DataFrame(schema=schema)]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        columns = zip(*map(cells, rows[start : start + _ROWS_AT_ONCE]), strict=True)
+        frames.append(pl.DataFrame(dict(zip(names, columns, strict=True)), schema=schema))
+    return pl.concat(frames).select(
+        pl.col(name) if name in schema else pl.lit(None, dtype).alias(name) for name, dtype in API_COLUMNS.items()
+    )
 
 
 def read_versions(body: bytes) -> list[Version]:

@@ -13,6 +13,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,6 +43,14 @@ KEY_HEADER = "Ocp-Apim-Subscription-Key"
 _SHOWN_CHARACTERS = 200
 _SECONDS = re.compile(r"in (\d+(?:\.\d+)?) second")
 _COUNT = re.compile(rb'"count"\s*:\s*(\d+)')
+
+
+@dataclass(frozen=True)
+class Body:
+    """What an answer holds, and its SHA-256."""
+
+    content: bytes
+    checksum: str
 
 
 class Client:
@@ -89,8 +98,8 @@ class Client:
         """The part of the path that a key decides: `data` with one, `public` without."""
         return "data" if self._key else "public"
 
-    def data(self, request: DataRequest) -> bytes:
-        """The body of an answer with rows. Raises AddressTooLong before anything is sent."""
+    def data(self, request: DataRequest) -> Body:
+        """An answer with rows. Raises AddressTooLong before anything is sent."""
         endpoint = "data/v1/get" if self._key else "public/v1/preview"
         return self._get(endpoint, request.path, request.query)
 
@@ -105,21 +114,21 @@ class Client:
         """The versions of every data set the API holds now, sorted; of some periods when named."""
         query = f"period={','.join(periods)}" if periods else ""
         body = self._get(f"{self.scope}/v1/getDa", f"{type_code}/{frequency}/{search_code}", query)
-        return read_versions(body)
+        return read_versions(body.content)
 
     def live_updates(self) -> bytes:
         """What the API released lately (JSON); needs a key."""
-        return self._get("data/v1/getLiveUpdate", "", "")
+        return self._get("data/v1/getLiveUpdate", "", "").content
 
     def metadata(self, type_code: str, frequency: str, search_code: str, query: Mapping[str, str]) -> bytes:
         """Notes of reporters on their data sets (JSON)."""
         return self._get(
             f"{self.scope}/v1/getMetadata", f"{type_code}/{frequency}/{search_code}", str(httpx.QueryParams(query))
-        )
+        ).content
 
     def bulk_list(self, type_code: str, frequency: str, search_code: str, query: Mapping[str, str]) -> bytes:
         """The list of bulk files (JSON); needs a premium key."""
-        return self._get("bulk/v1/get", f"{type_code}/{frequency}/{search_code}", str(httpx.QueryParams(query)))
+        return self._get("bulk/v1/get", f"{type_code}/{frequency}/{search_code}", str(httpx.QueryParams(query))).content
 
     def bulk_file(self, name: str, target: Path) -> Path:
         """Download one bulk file of the list to `target`, under a temporary name until it is whole.
@@ -127,7 +136,7 @@ class Client:
         `name` is `fileUrl` of the list: an address of this API, or the part of it behind `bulk/v1/file/`.
         """
         part = name.split("bulk/v1/file/", 1)[-1]
-        content = self._get("bulk/v1/file", part, "", is_json=False)
+        content = self._get("bulk/v1/file", part, "", is_json=False).content
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.tmp")
         temporary.write_bytes(content)
@@ -135,9 +144,9 @@ class Client:
 
     def reference(self, name: str) -> bytes:
         """A reference table by its name, such as `Reporters` (JSON)."""
-        return self._get("files/v1/app/reference", f"{name}.json", "")
+        return self._get("files/v1/app/reference", f"{name}.json", "").content
 
-    def _get(self, endpoint: str, path: str, query: str, is_json: bool = True) -> bytes:
+    def _get(self, endpoint: str, path: str, query: str, is_json: bool = True) -> Body:
         address = self._address(endpoint, path, query)
         if len(address) > self._limits.address_characters:
             raise AddressTooLong(
@@ -152,7 +161,7 @@ class Client:
         base = str(self._http.base_url).rstrip("/")
         return f"{base}/{endpoint}/{path}".rstrip("/") + (f"?{query}" if query else "")
 
-    def _call(self, endpoint: str, path: str, query: str, is_json: bool) -> bytes:
+    def _call(self, endpoint: str, path: str, query: str, is_json: bool) -> Body:
         call_id = self._book.begin(endpoint, f"{path}?{query}")
         try:
             answer = self._http.get(self._address(endpoint, path, query))
@@ -166,7 +175,8 @@ class Client:
         body = answer.content
         rows = _COUNT.search(body[:_SHOWN_CHARACTERS] + body[-_SHOWN_CHARACTERS:])
         count = int(rows.group(1)) if rows and answer.is_success else None
-        self._book.end(call_id, answer.status_code, count, hashlib.sha256(body).hexdigest())
+        checksum = hashlib.sha256(body).hexdigest()
+        self._book.end(call_id, answer.status_code, count, checksum)
         self._refuse(answer, body)
         if is_json and "json" not in answer.headers.get("content-type", "").lower():
             raise BadBody(
@@ -175,7 +185,7 @@ class Client:
                 "it is kept in the quarantine and asked for again; if it goes on, look at the page",
                 body,
             )
-        return body
+        return Body(body, checksum)
 
     def _refuse(self, answer: httpx.Response, body: bytes) -> None:
         """Raise the error that belongs to a status other than 200."""
