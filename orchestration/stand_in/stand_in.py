@@ -307,7 +307,7 @@ class StandIn:
 
 def _classified(asked: Asked) -> tuple[str, str, str]:
     """Type, frequency and classification of a path; empty texts, which nothing fits, where it is shorter."""
-    type_code, freq_code, classification = (asked.parts[3:6] + ["", "", ""])[:3]
+    type_code, freq_code, classification = [*asked.parts[3:6], "", "", ""][:3]
     return type_code, freq_code, classification
 
 
