@@ -48,18 +48,26 @@ class DatasetKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Version:
-    """One version of a data set: its rows (types `STORED`) and what the list of availability says of them.
+    """One version of a data set and what the list of availability says of it.
 
-    `checksum` is a number below 2^31 made from the rows, whatever their order; `extended` names the columns whose
-    codes go beyond the classic ones (flows M and X, partner World, six digits, all procedures, all modes).
+    Its rows are `row_count` rows of `block` from `offset` on: neighbours share a block, so that many data sets are
+    read as one. `checksum` is a number below 2^31 made from the rows, whatever their order; `extended` names the
+    columns whose codes go beyond the classic ones (flows M and X, partner World, six digits, all procedures and modes).
     """
 
-    rows: pl.DataFrame
+    block: pl.DataFrame
+    offset: int
+    row_count: int
     checksum: int
     search_code: str
     is_original: bool
     extended: frozenset[str]
     tariff_line_count: int
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The rows, types `STORED`, in the order they were filed."""
+        return self.block.slice(self.offset, self.row_count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +121,10 @@ class Holdings:
 
     def __init__(self, data_sets: Iterable[DataSet]) -> None:
         self._lock = threading.Lock()
-        self._sets = {one.key: one for one in sorted(data_sets, key=lambda one: _order(one.key))}
+        self._sets = {one.key: one for one in sorted(data_sets, key=lambda one: one.key)}
+        self._of_period: dict[str, list[DatasetKey]] = {}
+        for key in self._sets:
+            self._of_period.setdefault(key.period, []).append(key)
 
     @classmethod
     def from_frames(cls, frames: Iterable[pl.DataFrame]) -> Self:
@@ -144,7 +155,7 @@ class Holdings:
     @property
     def row_count(self) -> int:
         """Rows of all current versions."""
-        return sum(one.rows.height for one in self.data_sets())
+        return sum(one.current.row_count for one in self.data_sets())
 
     def data_sets(self) -> list[DataSet]:
         """Every data set, by type, frequency, period, reporter and classification."""
@@ -168,11 +179,15 @@ class Holdings:
 
         `classification` is an edition (H6) or a family of them (HS).
         """
+        if periods is None:
+            candidates = self.data_sets()
+        else:
+            with self._lock:
+                candidates = [self._sets[key] for period in sorted(periods) for key in self._of_period.get(period, ())]
         return [
             one
-            for one in self.data_sets()
+            for one in candidates
             if (reporters is None or one.key.reporter_code in reporters)
-            and (periods is None or one.key.period in periods)
             and one.key.type_code == type_code.upper()
             and one.key.freq_code == freq_code.upper()
             and classification.upper() in (one.key.classification_code, one.current.search_code)
@@ -202,10 +217,6 @@ class Holdings:
         return Holdings(replace(one) for one in self.data_sets())
 
 
-def _order(key: DatasetKey) -> tuple[str, str, str, int, str]:
-    return key.type_code, key.freq_code, key.period, key.reporter_code, key.classification_code
-
-
 def _versions_of(frame: pl.DataFrame) -> Sequence[tuple[DatasetKey, Version]]:
     missing, unknown = set(API_COLUMNS) - set(frame.columns), set(frame.columns) - set(API_COLUMNS)
     if missing or unknown:
@@ -224,17 +235,17 @@ def _versions_of(frame: pl.DataFrame) -> Sequence[tuple[DatasetKey, Version]]:
         raise HoldingsError(
             f"the columns {empty} have empty cells; which data set those rows belong to is not known; fill them"
         )
-    keys = pl.col(_KEY_COLUMNS).cast(pl.String).name.prefix("_")
-    marked = stored.with_columns(keys)
-    names = [f"_{name}" for name in _KEY_COLUMNS]
-    parts = marked.partition_by(names, maintain_order=True, include_key=False)
     plain = stored.cast({pl.Categorical: pl.String})
+    order = plain.select(_KEY_COLUMNS).with_row_index("_row").sort(_KEY_COLUMNS, maintain_order=True)["_row"]
+    block = stored[order]
     facts = (
-        plain.with_columns(keys, _hash=plain.hash_rows(seed=0) % _CHECKSUM_LIMIT)
-        .group_by(names, maintain_order=True)
+        plain[order]
+        .with_columns(_hash=plain.hash_rows(seed=0)[order] % _CHECKSUM_LIMIT)
+        .group_by(_KEY_COLUMNS, maintain_order=True)
         .agg(**_facts(pl.col("cmdCode").str.len_chars()))
+        .with_columns(offset=pl.col("row_count").cum_sum() - pl.col("row_count"))
     )
-    return [_version(row, rows) for row, rows in zip(facts.iter_rows(named=True), parts, strict=True)]
+    return [_version(said, block) for said in facts.iter_rows(named=True)]
 
 
 def _facts(digits: pl.Expr) -> dict[str, pl.Expr]:
@@ -247,6 +258,7 @@ def _facts(digits: pl.Expr) -> dict[str, pl.Expr]:
         "motCode": pl.col("motCode") != 0,
     }
     return {
+        "row_count": pl.len(),
         "checksum": pl.col("_hash").cast(pl.Int64).sum() % _CHECKSUM_LIMIT,
         "search_code": pl.col("classificationSearchCode").drop_nulls().first(),
         "is_original": pl.col("isOriginalClassification").any(),
@@ -255,13 +267,14 @@ def _facts(digits: pl.Expr) -> dict[str, pl.Expr]:
     }
 
 
-def _version(facts: dict[str, Any], rows: pl.DataFrame) -> tuple[DatasetKey, Version]:
-    type_code, freq_code, period, reporter, classification = (facts[f"_{name}"] for name in _KEY_COLUMNS)
-    return DatasetKey(type_code, freq_code, period, int(reporter), classification), Version(
-        rows=rows,
-        checksum=facts["checksum"],
-        search_code=facts["search_code"] or "HS",
-        is_original=bool(facts["is_original"]),
-        extended=frozenset(name for name in facts["extended"] if name is not None),
-        tariff_line_count=facts["tariff_line_count"],
+def _version(said: dict[str, Any], block: pl.DataFrame) -> tuple[DatasetKey, Version]:
+    return DatasetKey(*(said[name] for name in _KEY_COLUMNS)), Version(
+        block=block,
+        offset=said["offset"],
+        row_count=said["row_count"],
+        checksum=said["checksum"],
+        search_code=said["search_code"] or "HS",
+        is_original=bool(said["is_original"]),
+        extended=frozenset(name for name in said["extended"] if name is not None),
+        tariff_line_count=said["tariff_line_count"],
     )

@@ -94,7 +94,7 @@ def _availability_row(one: DataSet, names: Descriptions, of_tariff_lines: bool) 
         "isExtendedCmdCode": "cmdCode" in current.extended,
         "isExtendedCustomsCode": "customsCode" in current.extended,
         "isExtendedMotCode": "motCode" in current.extended,
-        "totalRecords": current.tariff_line_count if of_tariff_lines else current.rows.height,
+        "totalRecords": current.tariff_line_count if of_tariff_lines else current.row_count,
         "datasetChecksum": one.checksum,
         "firstReleased": _moment(one.released[0]),
         "lastReleased": _moment(one.released[-1]),

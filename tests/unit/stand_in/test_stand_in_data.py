@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.comtrade.contract.schema import API_COLUMNS
 from orchestration.reference import Reference
-from orchestration.stand_in import Holdings, KeyLimits, StandIn
+from orchestration.stand_in import Holdings, KeyLimits, StandIn, answers
 from orchestration.stand_in.query import DESCRIBED
 from tests.unit.stand_in.asking import KEY, ask, rows_of, said
 
@@ -103,6 +103,24 @@ def test_descriptions_are_null_when_they_are_not_asked_for(stand_in: StandIn, re
     described = rows_of(stand_in, GET, **YEAR, reporterCode=reporter, includeDesc="true")
     assert {row[name] for row in plain for name in DESCRIBED} == {None}
     assert all(row[name] is not None for row in described for name in DESCRIBED)
+
+
+def test_texts_come_back_as_filed_when_they_hold_quotes_commas_and_line_breaks(
+    annual: pl.DataFrame, reference: Reference
+) -> None:
+    odd = 'Bolts, "Ø 3\n", } and ],'
+    frame = annual.head(20_000).with_columns(cmdDesc=pl.lit(odd))
+    stand_in = StandIn(Holdings.from_frames([frame]), {KEY: KeyLimits()}, reference=reference)
+    assert [row["cmdDesc"] for row in rows_of(stand_in, GET, includeDesc="true")] == [odd] * frame.height
+
+
+def test_rows_are_whole_when_there_are_more_than_are_encoded_at_once(
+    annual: pl.DataFrame, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = StandIn(Holdings.from_frames([annual]), {KEY: KeyLimits()}, reference=reference)
+    at_once = ask(stand_in, GET).body
+    monkeypatch.setattr(answers, "_ROWS_AT_ONCE", 7)
+    assert ask(stand_in, GET).body == at_once
 
 
 def test_equal_questions_get_equal_bytes_when_asked_again(stand_in: StandIn) -> None:

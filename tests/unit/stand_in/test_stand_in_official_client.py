@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,8 @@ import polars as pl
 import pytest
 import urllib3
 
-from orchestration.stand_in import Served, StandIn, serve
+from orchestration.reference import Reference
+from orchestration.stand_in import Holdings, KeyLimits, Served, StandIn, serve
 from tests.unit.stand_in.asking import KEY
 
 with warnings.catch_warnings():
@@ -35,22 +36,28 @@ ANY = dict.fromkeys(("flowCode", "partnerCode", "partner2Code", "customsCode", "
 Arguments = dict[str, Any]
 
 
+@pytest.fixture(scope="module")
+def only_asked(all_holdings: Holdings, reference: Reference) -> Iterator[Served]:
+    """One served stand-in for every test of this module: the client changes nothing."""
+    with serve(StandIn(all_holdings, {KEY: KeyLimits(calls_a_day=None)}, reference=reference)) as served:
+        yield served
+
+
 @pytest.fixture
-def client(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The official client, its calls turned to a served stand-in."""
+def client(only_asked: Served, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The official client, its calls turned to that stand-in."""
     plain_request, plain_get = urllib3.PoolManager.request, client_groups.requests.get
-    with serve(stand_in) as served:
 
-        def request(pool: urllib3.PoolManager, method: str, url: str, **options: Any) -> Any:
-            return plain_request(pool, method, _turned(url, served), **options)
+    def request(pool: urllib3.PoolManager, method: str, url: str, **options: Any) -> Any:
+        return plain_request(pool, method, _turned(url, only_asked), **options)
 
-        def get(url: str, **options: Any) -> Any:
-            return plain_get(_turned(url, served), **options)
+    def get(url: str, **options: Any) -> Any:
+        return plain_get(_turned(url, only_asked), **options)
 
-        monkeypatch.setattr(urllib3.PoolManager, "request", request)
-        monkeypatch.setattr(client_groups.requests, "get", get)
-        monkeypatch.setattr(client_async, "t", SimpleNamespace(sleep=lambda _: None))
-        yield comtradeapicall
+    monkeypatch.setattr(urllib3.PoolManager, "request", request)
+    monkeypatch.setattr(client_groups.requests, "get", get)
+    monkeypatch.setattr(client_async, "t", SimpleNamespace(sleep=lambda _: None))
+    return comtradeapicall
 
 
 def _turned(url: str, served: Served) -> str:
