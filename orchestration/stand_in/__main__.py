@@ -20,7 +20,7 @@ from orchestration.settings import Settings
 from orchestration.stand_in.faults import FaultError, Faults
 from orchestration.stand_in.holdings import Holdings, HoldingsError
 from orchestration.stand_in.keys import FREE_ROWS, KeyLimits
-from orchestration.stand_in.server import address_of, listening_socket, make_server
+from orchestration.stand_in.server import Server, address_of, listening_socket
 from orchestration.stand_in.stand_in import StandIn
 
 KEY_VARIABLE = "MIRROR_STAND_IN_KEY"
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with listener:
         rows, sets = stand_in.holdings.row_count, len(stand_in.holdings.data_sets())
         print(f"{address_of(listener)} answers with {rows} rows of {sets} data sets", flush=True)
-        server = make_server(stand_in)
+        server = Server(stand_in)
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:

@@ -17,6 +17,8 @@ import polars as pl
 JSON_TYPE, FILE_TYPE = "application/json; charset=utf-8", "application/TSV"
 # The source says how long it took; a constant keeps equal questions answered by equal bytes.
 ELAPSED = "0.01 secs"
+# Memory that is used again stays quick; a whole answer at once would be written to fresh memory three times.
+_ROWS_AT_ONCE = 8_192
 _MISSING_KEY = (
     "Access denied due to missing subscription key. Make sure to include subscription key when making requests to "
     "an API."
@@ -51,13 +53,18 @@ def envelope(rows: pl.DataFrame, count: int | None = None) -> bytes:
     return b"".join((head.encode(), json_rows(rows), b'],"error":""}'))
 
 
-def json_rows(rows: pl.DataFrame) -> bytes:
-    """Rows as JSON objects with commas between. A line break within a text is written as an escape, so that the
-    breaks which are left are those between rows.
+def json_rows(rows: pl.DataFrame) -> memoryview:
+    """Rows as JSON objects with commas between. Polars encodes them; its writer of CSV, told to quote nothing and to
+    end lines with a comma, strings them together faster than anything that passes through Python's own text.
     """
+    if not rows.height:
+        return memoryview(b"")
     buffer = io.BytesIO()
-    rows.write_ndjson(buffer)
-    return buffer.getvalue()[:-1].replace(b"\n", b",")
+    for part in rows.iter_slices(_ROWS_AT_ONCE):
+        plain = part.cast({pl.Categorical: pl.String})
+        encoded = plain.select(pl.struct(pl.all()).struct.json_encode())
+        encoded.write_csv(buffer, include_header=False, quote_style="never", line_terminator=",")
+    return buffer.getbuffer()[:-1]
 
 
 def json_answer(rows: pl.DataFrame, count: int | None = None) -> Answer:
@@ -65,20 +72,20 @@ def json_answer(rows: pl.DataFrame, count: int | None = None) -> Answer:
     return Answer(200, envelope(rows, count), rows=rows.height)
 
 
-def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """A refusal in the words of the source's gateway: statusCode and message."""
+def _refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """A refusal of a key, spaced as the source's gateway spaces it."""
     body = f'{{ "statusCode": {status}, "message": {json.dumps(message)} }}'
     return Answer(status, body.encode(), "application/json", headers or {})
 
 
 def missing_key() -> Answer:
     """401 without a key, byte for byte as recorded."""
-    return refusal(401, _MISSING_KEY, _KEY_HEADER)
+    return _refusal(401, _MISSING_KEY, _KEY_HEADER)
 
 
 def invalid_key() -> Answer:
     """401 with a key that is not known, byte for byte as recorded."""
-    return refusal(401, _INVALID_KEY, _KEY_HEADER)
+    return _refusal(401, _INVALID_KEY, _KEY_HEADER)
 
 
 def out_of_quota(seconds: int) -> Answer:

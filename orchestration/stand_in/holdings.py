@@ -13,9 +13,8 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import polars as pl
 
@@ -48,48 +47,50 @@ class DatasetKey(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class DataSet:
-    """One data set: its rows (types `STORED`), oldest version first; the last is the current one."""
+class Version:
+    """One version of a data set and what the list of availability says of it.
 
-    key: DatasetKey
-    versions: tuple[pl.DataFrame, ...]
+    Its rows are `row_count` rows of `block` from `offset` on: neighbours share a block, so that many data sets are
+    read as one. `checksum` is a number below 2^31 made from the rows, whatever their order; `extended` names the
+    columns whose codes go beyond the classic ones (flows M and X, partner World, six digits, all procedures and modes).
+    """
+
+    block: pl.DataFrame
+    offset: int
+    row_count: int
+    checksum: int
+    search_code: str
+    is_original: bool
+    extended: frozenset[str]
+    tariff_line_count: int
 
     @property
     def rows(self) -> pl.DataFrame:
-        """The current version."""
+        """The rows, types `STORED`, in the order they were filed."""
+        return self.block.slice(self.offset, self.row_count)
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """One data set, oldest version first; the last is the current one."""
+
+    key: DatasetKey
+    versions: tuple[Version, ...]
+
+    @property
+    def current(self) -> Version:
+        """The version that is answered with."""
         return self.versions[-1]
 
-    @cached_property
-    def search_code(self) -> str:
-        """The family of editions, 'HS' for H0 to H6."""
-        return self._first_text("classificationSearchCode") or "HS"
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The rows of the current version."""
+        return self.current.rows
 
-    @cached_property
+    @property
     def checksum(self) -> int:
-        """A number below 2^31 made from the current rows; their order does not matter."""
-        hashes = self.rows.cast({pl.Categorical: pl.String}).hash_rows(seed=0).to_numpy()
-        return int(hashes.sum()) % _CHECKSUM_LIMIT
-
-    @cached_property
-    def extended(self) -> frozenset[str]:
-        """Columns whose codes go beyond the classic ones: other flows than M and X, other partners than World, a
-        second partner, products finer than six digits, customs procedures, modes of transport.
-        """
-        product = pl.col("cmdCode").cast(pl.String)
-        beyond = self.rows.select(
-            flowCode=(~pl.col("flowCode").cast(pl.String).is_in(["M", "X"])).any(),
-            partnerCode=(pl.col("partnerCode") != 0).any(),
-            partner2Code=(pl.col("partner2Code") != 0).any(),
-            cmdCode=((product != "TOTAL") & (product.str.len_chars() > 6)).any(),
-            customsCode=(pl.col("customsCode").cast(pl.String) != "C00").any(),
-            motCode=(pl.col("motCode") != 0).any(),
-        ).row(0, named=True)
-        return frozenset(name for name, is_beyond in beyond.items() if is_beyond)
-
-    @cached_property
-    def is_original(self) -> bool:
-        """True when the reporter filed in this classification itself."""
-        return bool(self.rows["isOriginalClassification"].any())
+        """The checksum of the current version."""
+        return self.current.checksum
 
     @property
     def released(self) -> tuple[date, ...]:
@@ -107,10 +108,6 @@ class DataSet:
         digit = edition[1:2] if edition[1:2].isdigit() else "0"
         return int(f"{frequency}{self.key.reporter_code:03d}{self.key.period[:4]}{month}10{family}{digit}00")
 
-    def _first_text(self, column: str) -> str | None:
-        known = self.rows[column].drop_nulls()
-        return str(known[0]) if known.len() else None
-
 
 def first_release(key: DatasetKey) -> date:
     """The day a data set was first released: some weeks after its period, an annual one three months later still."""
@@ -124,7 +121,10 @@ class Holdings:
 
     def __init__(self, data_sets: Iterable[DataSet]) -> None:
         self._lock = threading.Lock()
-        self._sets = {one.key: one for one in sorted(data_sets, key=lambda one: _order(one.key))}
+        self._sets = {one.key: one for one in sorted(data_sets, key=lambda one: one.key)}
+        self._of_period: dict[str, list[DatasetKey]] = {}
+        for key in self._sets:
+            self._of_period.setdefault(key.period, []).append(key)
 
     @classmethod
     def from_frames(cls, frames: Iterable[pl.DataFrame]) -> Self:
@@ -133,11 +133,11 @@ class Holdings:
 
         Raises HoldingsError when a column is missing or unknown, a cell is of the wrong type or a key is empty.
         """
-        versions: dict[DatasetKey, tuple[pl.DataFrame, ...]] = {}
+        versions: dict[DatasetKey, tuple[Version, ...]] = {}
         for frame in frames:
-            for key, rows in _data_sets_of(frame):
-                versions[key] = (*versions.get(key, ()), rows)
-        return cls(DataSet(key, rows) for key, rows in versions.items())
+            for key, version in _versions_of(frame):
+                versions[key] = (*versions.get(key, ()), version)
+        return cls(DataSet(key, found) for key, found in versions.items())
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
@@ -155,7 +155,7 @@ class Holdings:
     @property
     def row_count(self) -> int:
         """Rows of all current versions."""
-        return sum(one.rows.height for one in self.data_sets())
+        return sum(one.current.row_count for one in self.data_sets())
 
     def data_sets(self) -> list[DataSet]:
         """Every data set, by type, frequency, period, reporter and classification."""
@@ -179,21 +179,25 @@ class Holdings:
 
         `classification` is an edition (H6) or a family of them (HS).
         """
+        if periods is None:
+            candidates = self.data_sets()
+        else:
+            with self._lock:
+                candidates = [self._sets[key] for period in sorted(periods) for key in self._of_period.get(period, ())]
         return [
             one
-            for one in self.data_sets()
+            for one in candidates
             if (reporters is None or one.key.reporter_code in reporters)
-            and (periods is None or one.key.period in periods)
             and one.key.type_code == type_code.upper()
             and one.key.freq_code == freq_code.upper()
-            and classification.upper() in (one.key.classification_code, one.search_code)
+            and classification.upper() in (one.key.classification_code, one.current.search_code)
         ]
 
     def revise(self, key: DatasetKey, rows: pl.DataFrame) -> DataSet:
         """Replace the rows of a data set by a new version, released later. Raises KeyError when it is not held and
         HoldingsError when the rows are not of this data set.
         """
-        cut = _data_sets_of(rows)
+        cut = _versions_of(rows)
         if [found for found, _ in cut] != [key]:
             raise HoldingsError(
                 f"the new rows are of {[tuple(found) for found, _ in cut]} and not of {tuple(key)}; a version of "
@@ -213,11 +217,7 @@ class Holdings:
         return Holdings(replace(one) for one in self.data_sets())
 
 
-def _order(key: DatasetKey) -> tuple[str, str, str, int, str]:
-    return key.type_code, key.freq_code, key.period, key.reporter_code, key.classification_code
-
-
-def _data_sets_of(frame: pl.DataFrame) -> Sequence[tuple[DatasetKey, pl.DataFrame]]:
+def _versions_of(frame: pl.DataFrame) -> Sequence[tuple[DatasetKey, Version]]:
     missing, unknown = set(API_COLUMNS) - set(frame.columns), set(frame.columns) - set(API_COLUMNS)
     if missing or unknown:
         raise HoldingsError(
@@ -235,10 +235,46 @@ def _data_sets_of(frame: pl.DataFrame) -> Sequence[tuple[DatasetKey, pl.DataFram
         raise HoldingsError(
             f"the columns {empty} have empty cells; which data set those rows belong to is not known; fill them"
         )
-    parts = stored.with_columns(pl.col(_KEY_COLUMNS).cast(pl.String).name.prefix("_")).partition_by(
-        [f"_{name}" for name in _KEY_COLUMNS], maintain_order=True, include_key=False, as_dict=True
+    plain = stored.cast({pl.Categorical: pl.String})
+    order = plain.select(_KEY_COLUMNS).with_row_index("_row").sort(_KEY_COLUMNS, maintain_order=True)["_row"]
+    block = stored[order]
+    facts = (
+        plain[order]
+        .with_columns(_hash=plain.hash_rows(seed=0)[order] % _CHECKSUM_LIMIT)
+        .group_by(_KEY_COLUMNS, maintain_order=True)
+        .agg(**_facts(pl.col("cmdCode").str.len_chars()))
+        .with_columns(offset=pl.col("row_count").cum_sum() - pl.col("row_count"))
     )
-    return [
-        (DatasetKey(str(key[0]), str(key[1]), str(key[2]), int(str(key[3])), str(key[4])), rows)
-        for key, rows in parts.items()
-    ]
+    return [_version(said, block) for said in facts.iter_rows(named=True)]
+
+
+def _facts(digits: pl.Expr) -> dict[str, pl.Expr]:
+    is_beyond = {
+        "flowCode": ~pl.col("flowCode").is_in(["M", "X"]),
+        "partnerCode": pl.col("partnerCode") != 0,
+        "partner2Code": pl.col("partner2Code") != 0,
+        "cmdCode": digits > 6,
+        "customsCode": pl.col("customsCode") != "C00",
+        "motCode": pl.col("motCode") != 0,
+    }
+    return {
+        "row_count": pl.len(),
+        "checksum": pl.col("_hash").cast(pl.Int64).sum() % _CHECKSUM_LIMIT,
+        "search_code": pl.col("classificationSearchCode").drop_nulls().first(),
+        "is_original": pl.col("isOriginalClassification").any(),
+        "tariff_line_count": (digits == 6).sum(),
+        "extended": pl.concat_list(pl.when(beyond.any()).then(pl.lit(name)) for name, beyond in is_beyond.items()),
+    }
+
+
+def _version(said: dict[str, Any], block: pl.DataFrame) -> tuple[DatasetKey, Version]:
+    return DatasetKey(*(said[name] for name in _KEY_COLUMNS)), Version(
+        block=block,
+        offset=said["offset"],
+        row_count=said["row_count"],
+        checksum=said["checksum"],
+        search_code=said["search_code"] or "HS",
+        is_original=bool(said["is_original"]),
+        extended=frozenset(name for name in said["extended"] if name is not None),
+        tariff_line_count=said["tariff_line_count"],
+    )

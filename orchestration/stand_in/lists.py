@@ -14,7 +14,6 @@ import polars as pl
 from orchestration.stand_in.bulk import BulkKind, bulk_file, bulk_id
 from orchestration.stand_in.describe import Descriptions
 from orchestration.stand_in.holdings import DataSet
-from orchestration.stand_in.query import TARIFF_LINES
 
 _TEXT, _WHOLE, _FLAG = pl.String(), pl.Int64(), pl.Boolean()
 AVAILABILITY = {
@@ -76,7 +75,7 @@ def availability(data_sets: Iterable[DataSet], names: Descriptions, of_tariff_li
 
 
 def _availability_row(one: DataSet, names: Descriptions, of_tariff_lines: bool) -> dict[str, object]:
-    rows, key = one.rows, one.key
+    current, key = one.current, one.key
     iso, name = names.place(key.reporter_code)
     return {
         "datasetCode": one.dataset_code,
@@ -87,15 +86,15 @@ def _availability_row(one: DataSet, names: Descriptions, of_tariff_lines: bool) 
         "reporterISO": iso,
         "reporterDesc": name,
         "classificationCode": key.classification_code,
-        "classificationSearchCode": one.search_code,
-        "isOriginalClassification": one.is_original,
-        "isExtendedFlowCode": "flowCode" in one.extended,
-        "isExtendedPartnerCode": "partnerCode" in one.extended,
-        "isExtendedPartner2Code": "partner2Code" in one.extended,
-        "isExtendedCmdCode": "cmdCode" in one.extended,
-        "isExtendedCustomsCode": "customsCode" in one.extended,
-        "isExtendedMotCode": "motCode" in one.extended,
-        "totalRecords": rows.filter(TARIFF_LINES).height if of_tariff_lines else rows.height,
+        "classificationSearchCode": current.search_code,
+        "isOriginalClassification": current.is_original,
+        "isExtendedFlowCode": "flowCode" in current.extended,
+        "isExtendedPartnerCode": "partnerCode" in current.extended,
+        "isExtendedPartner2Code": "partner2Code" in current.extended,
+        "isExtendedCmdCode": "cmdCode" in current.extended,
+        "isExtendedCustomsCode": "customsCode" in current.extended,
+        "isExtendedMotCode": "motCode" in current.extended,
+        "totalRecords": current.tariff_line_count if of_tariff_lines else current.row_count,
         "datasetChecksum": one.checksum,
         "firstReleased": _moment(one.released[0]),
         "lastReleased": _moment(one.released[-1]),
@@ -160,7 +159,7 @@ def _bulk_row(one: DataSet, kind: BulkKind, address: str) -> dict[str, object]:
     return {
         "fileUrl": f"{address}/bulk/v1/file/{reporter}/{identity}",
         "fileSize": f"{len(bulk_file(one, kind)) / 1024:.2f} KB",
-        "isOriginalClassification": one.is_original,
+        "isOriginalClassification": one.current.is_original,
         "reporterCode": reporter,
         "freqCode": one.key.freq_code,
         "typeCode": one.key.type_code,

@@ -6,7 +6,7 @@ and how rows are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -63,20 +63,35 @@ def read_query(parameters: Parameters) -> DataQuery:
 def fitting_rows(data_sets: Iterable[DataSet], where: pl.Expr | None, limit: int | None = None) -> pl.DataFrame:
     """Rows (types `STORED`) that fit, in the order of the data sets, at most `limit`."""
     parts, count = [pl.DataFrame(schema=STORED)], 0
-    for one in data_sets:
-        found = one.rows if where is None else one.rows.filter(where)
+    for rows in _runs(data_sets):
+        found = rows if where is None else rows.filter(where)
         if found.height:
             parts.append(found)
             count += found.height
         if limit is not None and count >= limit:
             break
-    rows = pl.concat(parts)
-    return rows if limit is None else rows.head(limit)
+    fitting = pl.concat(parts)
+    return fitting if limit is None else fitting.head(limit)
 
 
 def count_rows(data_sets: Iterable[DataSet], where: pl.Expr | None) -> int:
     """How many rows fit, whatever the cap."""
-    return sum(one.rows.height if where is None else one.rows.filter(where).height for one in data_sets)
+    return sum(rows.height if where is None else rows.filter(where).height for rows in _runs(data_sets))
+
+
+def _runs(data_sets: Iterable[DataSet]) -> Iterator[pl.DataFrame]:
+    """The rows of the data sets, those that lie side by side in one block together."""
+    block, start, end = pl.DataFrame(), 0, 0
+    for one in data_sets:
+        version = one.current
+        if version.block is block and version.offset == end:
+            end += version.row_count
+            continue
+        if end > start:
+            yield block.slice(start, end - start)
+        block, start, end = version.block, version.offset, version.offset + version.row_count
+    if end > start:
+        yield block.slice(start, end - start)
 
 
 def without_descriptions(rows: pl.DataFrame) -> pl.DataFrame:

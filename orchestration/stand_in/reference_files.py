@@ -65,7 +65,7 @@ def _makers(reference: Reference) -> dict[str, Callable[[], _Row]]:
     def edition(name: str) -> Callable[[], _Row]:
         return lambda: _products(reference, name)
 
-    makers = {
+    makers: dict[str, Callable[[], _Row]] = {
         "reporters.json": lambda: _places(reference, "reporter"),
         "partnerareas.json": lambda: _places(reference, "Partner"),
         "traderegimes.json": listed(reference.flows, "flow_code", "flow_name"),
@@ -109,7 +109,8 @@ def _places(reference: Reference, side: str) -> _Row:
 
 def _products(reference: Reference, edition: str) -> _Row:
     named = reference.products.select("product_code", "product_name").unique("product_code", keep="first")
-    codes = reference.hs_codes.join(named, on="product_code", how="left").sort("product_code")
+    goods = reference.hs_codes.filter(pl.col("product_level") > 0)
+    codes = goods.join(named, on="product_code", how="left").sort("product_code")
     if edition != "HS":
         codes = codes.filter(pl.col("hs_revisions").str.split(" ").list.contains(edition))
     total = {"id": "TOTAL", "text": "TOTAL - All commodities", "parent": "-1", "isLeaf": 0, "aggrLevel": 0}

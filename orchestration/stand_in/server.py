@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
 
@@ -38,29 +39,42 @@ def serve(stand_in: StandIn, port: int = 0) -> Iterator[Served]:
     """
     stand_in.closing.clear()
     with listening_socket(port) as listener:
-        server = make_server(stand_in)
+        server = Server(stand_in)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="stand-in")
         thread.start()
         try:
             _wait_until_started(server, thread)
             yield Served(address_of(listener), stand_in)
         finally:
-            stand_in.closing.set()
-            server.should_exit = True
+            server.stop()
             thread.join()
 
 
-def make_server(stand_in: StandIn) -> uvicorn.Server:
-    """The server, silent: calls are in the stand-in's own record."""
-    config = uvicorn.Config(
-        make_app(stand_in),
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    return uvicorn.Server(config)
+class Server(uvicorn.Server):
+    """A silent server (calls are in the stand-in's own record) that lets go of held answers when it stops."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        self._stand_in = stand_in
+        super().__init__(
+            uvicorn.Config(
+                make_app(stand_in),
+                lifespan="off",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+
+    def stop(self) -> None:
+        """Finish the answers being made, then end; from any thread."""
+        self._stand_in.closing.set()
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop on a signal."""
+        self._stand_in.closing.set()
+        super().handle_exit(sig, frame)
 
 
 def listening_socket(port: int) -> socket.socket:

@@ -1,6 +1,6 @@
 """The stand-in: one call in, one answer out, every call remembered.
 
-Belongs here: endpoints, the order of refusals (address, key, limits, fault), the record of calls. Does not belong
+Belongs here: endpoints, the order of refusals (address, path, key, limits, fault), the record of calls. Does not belong
 here: HTTP itself (`app`, `server`).
 """
 
@@ -37,6 +37,9 @@ from orchestration.stand_in.reference_files import ReferenceFiles
 
 ADDRESS_LIMIT = 4_096
 KEY_PARAMETER = "subscription-key"
+_KEYED = {"data", "bulk", "tools", "async"}
+# The source hands out an address of its storage for this, which asks for no key.
+_BATCH_FILE = "async/v1/file"
 _BULK_KINDS: dict[str, BulkKind] = {"get": "final", "getclassic": "classic", "gettariffline": "tariffline"}
 
 
@@ -103,6 +106,7 @@ class StandIn:
         known = reference or load_reference(PROJECT_DIR / "dbt_project" / "seeds")
         self._names, self._files = Descriptions(known), ReferenceFiles(known)
         self._batches: dict[str, Asked] = {}
+        self._makers = self._all_makers()
 
     @property
     def calls(self) -> list[Call]:
@@ -122,7 +126,7 @@ class StandIn:
 
     def answer(self, asked: Asked) -> Answer:
         """Answer one call and remember it."""
-        needs_key = asked.parts[0].lower() in {"data", "bulk", "tools", "async"}
+        needs_key = asked.parts[0].lower() in _KEYED and asked.endpoint != _BATCH_FILE
         with self._lock:
             self._call_count += 1
             number, fault = self._call_count, self._next_fault(asked.endpoint)
@@ -133,7 +137,8 @@ class StandIn:
             answer = refused
         else:
             limit = self._keys.limits[asked.key].rows if needs_key and asked.key else self.preview_rows
-            answer = self._answered(_Work(asked, read_query(asked.parameters), limit, fault))
+            work = _Work(asked, read_query(asked.parameters), limit, fault)
+            answer = self._makers[asked.endpoint](work)
         call = Call(
             number,
             asked.endpoint,
@@ -157,6 +162,8 @@ class StandIn:
     def _refused(self, asked: Asked, needs_key: bool) -> Answer | None:
         if asked.address_length > ADDRESS_LIMIT:
             return answers.address_too_long(ADDRESS_LIMIT)
+        if asked.endpoint not in self._makers:
+            return answers.not_found(asked.path)
         if not needs_key:
             return None
         admission = self._keys.admit(asked.key, self._clock())
@@ -168,8 +175,8 @@ class StandIn:
             return answers.out_of_quota(self._keys.limits[asked.key].replenished_in_seconds)
         return answers.too_many_calls(1) if admission == "too_many_calls" else None
 
-    def _answered(self, work: _Work) -> Answer:
-        makers: dict[str, Callable[[_Work], Answer]] = {
+    def _all_makers(self) -> dict[str, Callable[[_Work], Answer]]:
+        return {
             "data/v1/get": self._data,
             "public/v1/preview": self._data,
             "data/v1/gettariffline": self._tariff_lines,
@@ -193,11 +200,9 @@ class StandIn:
             "async/v1/get": self._submitted,
             "async/v1/gettariffline": self._submitted,
             "async/v1/getda": self._batch_state,
-            "async/v1/file": self._batch_file,
+            _BATCH_FILE: self._batch_file,
             "files/v1/app": self._reference_file,
         }
-        maker = makers.get(work.asked.endpoint)
-        return maker(work) if maker is not None else answers.not_found(work.asked.path)
 
     def _data(self, work: _Work) -> Answer:
         return self._rows(work, self._sets(work), work.query.where)
@@ -307,7 +312,7 @@ class StandIn:
 
 def _classified(asked: Asked) -> tuple[str, str, str]:
     """Type, frequency and classification of a path; empty texts, which nothing fits, where it is shorter."""
-    type_code, freq_code, classification = (asked.parts[3:6] + ["", "", ""])[:3]
+    type_code, freq_code, classification = [*asked.parts[3:6], "", "", ""][:3]
     return type_code, freq_code, classification
 
 

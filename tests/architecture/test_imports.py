@@ -15,6 +15,16 @@ SUMS = "orchestration.sums"
 PURE = ("orchestration.comtrade", "orchestration.reconcile", "orchestration.passages", "orchestration.sample", SUMS)
 PURE_MAY_IMPORT = {"polars", "numpy", "scipy", "threadpoolctl"} | set(sys.stdlib_module_names)
 NO_IO = ("orchestration.reconcile", "orchestration.passages", "orchestration.sample", SUMS)
+STAND_IN = "orchestration.stand_in"
+STAND_IN_MAY_IMPORT = {"polars", "starlette", "uvicorn", "anyio"} | set(sys.stdlib_module_names)
+STAND_IN_MAY_USE = (
+    "orchestration.comtrade.contract.schema",
+    "orchestration.sample",
+    "orchestration.reference",
+    "orchestration.settings",
+)
+# Its command line may ask which planted world the settings name.
+STAND_IN_COMMAND_MAY_USE = ("orchestration.pipeline.plan",)
 IO_MODULES = {"os", "shutil", "tempfile", "urllib", "http", "socket", "subprocess", "sqlite3"}
 
 
@@ -55,12 +65,24 @@ def _forbidden(module: str, name: str) -> bool:
             return True
     if any(_inside(module, package) for package in NO_IO) and top in IO_MODULES:
         return True
+    if _inside(module, STAND_IN):
+        if _leaves_the_stand_in(module, name, top):
+            return True
+    elif _inside(name, STAND_IN):
+        return True
     if _inside(module, "expectations") and top in {"dagster", "dagster_dbt", "orchestration"}:
         return True
     in_defs = _inside(module, "orchestration.defs")
     if top in {"dagster", "dagster_dbt"} and not in_defs:
         return True
     return _inside(name, "orchestration.defs") and not in_defs and module != "orchestration.definitions"
+
+
+def _leaves_the_stand_in(module: str, name: str, top: str) -> bool:
+    own = (STAND_IN, *STAND_IN_MAY_USE)
+    if module == f"{STAND_IN}.__main__":
+        own = (*own, *STAND_IN_COMMAND_MAY_USE)
+    return top not in STAND_IN_MAY_IMPORT and not any(_inside(name, package) for package in own)
 
 
 def test_imports_point_in_the_agreed_direction_when_the_whole_project_is_read(project_dir: Path) -> None:
@@ -79,6 +101,9 @@ def test_imports_point_in_the_agreed_direction_when_the_whole_project_is_read(pr
         ("expectations/bad.py", "import dagster as dg"),
         ("orchestration/release/bad.py", "from orchestration.defs import cli"),
         ("orchestration/pipeline/bad.py", "from dagster import asset"),
+        ("orchestration/stand_in/bad.py", "import dagster"),
+        ("orchestration/stand_in/bad.py", "from orchestration.pipeline.plan import world_config"),
+        ("orchestration/pipeline/bad.py", "from orchestration.stand_in import StandIn"),
     ],
 )
 def test_a_forbidden_import_is_found_when_a_module_makes_it(tmp_path: Path, file: str, source: str) -> None:
