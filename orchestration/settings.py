@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
@@ -150,18 +150,20 @@ class Settings(BaseSettings):
         named = _listed(value)
         if not named or not set(named) <= set(CHANNELS):
             raise ValueError(
-                f"{value!r} is no list of channels; alerts would reach nobody; name one or several of {', '.join(CHANNELS)} with commas between"
+                f"{value!r} is no list of channels; alerts would reach nobody; name one or several of "
+                f"{', '.join(CHANNELS)} with commas between"
             )
         return value
 
     @field_validator("mail_sender", "mail_recipients")
     @classmethod
-    def _mail_addresses(cls, value: str | None) -> str | None:
-        wrong = [one for one in _listed(value or "") if not _MAIL_ADDRESS.fullmatch(one)]
+    def _mail_addresses(cls, value: str | None, info: ValidationInfo) -> str | None:
+        given = _listed(value or "") if info.field_name == "mail_recipients" else [value or ""]
+        wrong = [one for one in given if one and not _MAIL_ADDRESS.fullmatch(one)]
         if wrong:
             raise ValueError(
-                f"{wrong[0]!r} is not a mail address; the server would refuse the mail; write name@host, several of "
-                "them with commas between"
+                f"{wrong[0]!r} is not a mail address; the server would refuse the mail; write name@host (several "
+                "recipients with commas between)"
             )
         return value
 

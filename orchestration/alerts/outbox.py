@@ -242,8 +242,8 @@ def _counted(done: Delivered, delivery: Delivery, failure: SendFailed | None) ->
 def _tell_failure(alert: Alert, name: str, delivery: Delivery) -> None:
     if delivery.state == "undelivered":
         LOG.error(
-            "alert %s was not delivered by %s in %d attempts (%s) and is kept as undelivered; nobody heard of it there; mend "
-            "the channel, then: make alerts AGAIN=1. It said: %s",
+            "alert %s was not delivered by %s in %d attempts (%s) and is kept as undelivered; nobody heard of it "
+            "there; mend the channel, then: make alerts AGAIN=1. It said: %s",
             *(alert.alert_id, name, delivery.attempts, delivery.last_error, alert.headline),
         )
     else:
