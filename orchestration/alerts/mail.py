@@ -51,17 +51,17 @@ class EmailChannel:
 
         Taken for some recipients only, it counts as sent: sent again, the others would get it twice. That is logged.
         """
-        message = mail_of(alert, self._sender, self._recipients)
         try:
+            message = mail_of(alert, self._sender, self._recipients)
             server = self._connect()
             try:
                 refused = server.send_message(message)
             finally:
                 _leave(server)
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            # Without the cause: its text may hold what was sent. ValueError: a text that SMTP cannot carry.
-            words = f"the mail was not taken ({_told(error)})"
-            raise SendFailed(words, channel_is_down=not isinstance(error, (*_THIS_MESSAGE, ValueError))) from None
+            # Without the cause: its text may hold what was sent. ValueError: a text that mail cannot carry.
+            is_down = isinstance(error, OSError) and not isinstance(error, _THIS_MESSAGE)
+            raise SendFailed(f"the mail was not taken ({_told(error)})", channel_is_down=is_down) from None
         if refused:
             LOG.error(
                 "the mail of alert %s was refused for %d of %d recipients; they will not hear of it; mend "

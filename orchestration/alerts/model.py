@@ -49,6 +49,12 @@ class Alert:
     query: str
     facts: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # Names of files may hold bytes that are no text; JSON and mail cannot carry them.
+        for name in ("subject", "message", "release_id", "query"):
+            object.__setattr__(self, name, _sound(getattr(self, name)))
+        object.__setattr__(self, "facts", {_sound(key): _sound(value) for key, value in self.facts.items()})
+
     @property
     def alert_id(self) -> str:
         """Hash (16 hex digits) of kind, release or run, and subject: the same alert raised twice is one."""
@@ -81,6 +87,10 @@ class Alert:
         facts = [f"{name}: {value}" for name, value in sorted(self.facts.items())]
         parts = [self.message, f"Query:\n{self.query}", "\n".join([f"release or run: {self.release_id}", *facts])]
         return "\n\n".join([*parts, f"Alert {self.alert_id} ({self.kind})"]) + "\n"
+
+
+def _sound(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def alert_from(said: Mapping[str, Any]) -> Alert:

@@ -176,7 +176,10 @@ class Outbox:
             said = json.loads(path.read_text(encoding="utf-8"))
             known = json.loads(states.read_text(encoding="utf-8")) if states.exists() else {}
             deliveries = {str(name): Delivery(**known.get(name, {})) for name in said["channels"]}
-            return Entry(alert_from(said["alert"]), float(said["raised_at"]), int(said["position"]), deliveries)
+            alert = alert_from(said["alert"])
+            if alert.alert_id != path.stem:
+                raise ValueError("the file was changed: its alert has another id")
+            return Entry(alert, float(said["raised_at"]), int(said["position"]), deliveries)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise AlertError(
                 f"the alert {path} or its deliveries {states} cannot be read ({type(error).__name__}); it is not known "
