@@ -136,9 +136,7 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
         outcome = _execute(settings, paths, plan, definitions)
     if not outcome.success:
         _say_failure(outcome, paths.said(plan.run_id))
-        reason = "\n".join(f"Step {step} failed: {why}" for step, why in _failed_steps(outcome))
-        if reason:
-            desk.tell(run_failed(paths, plan.run_id, outcome.run_id, "refresh", reason))
+        _alert_failure(outcome, desk, paths, plan.run_id)
         _say_alerts(desk, known)
         return REFUSED
     _say_alerts(desk, known)
@@ -196,6 +194,13 @@ def _failed_steps(outcome: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
             cause = data.error.cause or data.error if data.error else None
             found.append((str(event.step_key), cause.message.strip() if cause else "no reason given"))
     return found
+
+
+def _alert_failure(outcome: dg.ExecuteInProcessResult, desk: AlertDesk, paths: DataPaths, run_id: str) -> None:
+    """Raise the alert on a broken run; a refusal was alerted by the gate."""
+    reason = "\n".join(f"Step {step} failed: {why}" for step, why in _failed_steps(outcome))
+    if reason:
+        desk.tell(run_failed(paths, run_id, outcome.run_id, outcome.dagster_run.job_name, reason))
 
 
 def _say_alerts(desk: AlertDesk, known: set[str]) -> None:

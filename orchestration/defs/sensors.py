@@ -49,7 +49,9 @@ def _alert_sensors() -> list[dg.SensorDefinition]:
         description="Alerts what a published release says of leads and late reporters, whichever run published it.",
         default_status=running,
     )
-    def _leads_changed(event: dg.EventLogEntry, warehouse: WarehouseParameter) -> dg.SkipReason:
+    def _leads_changed(
+        _context: dg.SensorEvaluationContext, event: dg.EventLogEntry, warehouse: WarehouseParameter
+    ) -> dg.SkipReason:
         told = event.asset_materialization
         release_id = str(told.metadata["release_id"].value) if told and "release_id" in told.metadata else ""
         if not release_id:

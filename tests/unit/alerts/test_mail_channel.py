@@ -176,7 +176,7 @@ def test_nothing_is_sent_in_clear_when_the_way_cannot_be_secured(
     serve: Serve, inbox: Inbox, server_side: ssl.SSLContext, trusts_system_only: bool
 ) -> None:
     options = {"tls_context": server_side} if trusts_system_only else {}
-    with pytest.raises(SendFailed, match="SSLCertVerificationError|SMTPNotSupportedError") as failure:
+    with pytest.raises(SendFailed, match=r"SSLCertVerificationError|SMTPNotSupportedError") as failure:
         EmailChannel(serve("starttls", **options), SENDER, RECIPIENTS).send(ALERT)
     assert failure.value.channel_is_down
     assert inbox.envelopes == []
@@ -207,7 +207,7 @@ def test_others_are_still_tried_when_only_this_mail_is_refused(
     serve: Serve, inbox: Inbox, refused: tuple[str, ...], code: str
 ) -> None:
     inbox.refused, inbox.code = refused, code
-    with pytest.raises(SendFailed, match="SMTPRecipientsRefused|SMTPDataError, status 554") as failure:
+    with pytest.raises(SendFailed, match=r"SMTPRecipientsRefused|SMTPDataError, status 554") as failure:
         EmailChannel(serve(), SENDER, RECIPIENTS).send(ALERT)
     assert not failure.value.channel_is_down
     assert "s3cret" not in str(failure.value)
