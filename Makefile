@@ -20,7 +20,7 @@ ifdef API
 export MIRROR_API_ADDRESS := $(API)
 endif
 
-.PHONY: help setup run pull plan test dev query releases rollback lint docs clean
+.PHONY: help setup run pull plan test dev query releases rollback alerts lint docs clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ releases: $(STAMP) ## list the releases on disk
 
 rollback: $(STAMP) ## point analysts at an earlier release: RELEASE=<id>
 	@$(BIN)/python -m orchestration.defs.cli rollback $(RELEASE)
+
+alerts: $(STAMP) ## list alerts and their state; deliver what is due (AGAIN=1: all not delivered; TEST=1: a test)
+	@$(BIN)/python -m orchestration.defs.cli alerts $(if $(AGAIN),--again) $(if $(TEST),--test)
 
 clean: ## remove everything a run of this SOURCE wrote
 	@rm -rf data/$(SOURCE)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 COMTRADE_ADDRESS = "https://comtradeapi.un.org"
@@ -20,13 +20,18 @@ STAND_IN = "stand-in"
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 ENVIRONMENT_PREFIX = "MIRROR_"
 _REPORTER_DIGITS = 3
+CHANNELS = ("log", "webhook", "email")
+_MAIL_ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
 _CRON = re.compile(r"([0-9*,/-]+\s+){4}[0-9*,/-]+")
 
 
 class Settings(BaseSettings):
     """What an operator can set; each field is the environment variable MIRROR_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore")
+    # Without the input in errors: pydantic would print every setting of an incomplete set, passwords too.
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     source: Literal["sample", "files", "api", "preview"] = Field(
         default="sample",
@@ -121,12 +126,37 @@ class Settings(BaseSettings):
         default=False,
         description="Keep runs started by `make run` in the orchestrator's history (the page shows them; slower).",
     )
-    notify: Literal["log", "webhook"] = Field(
-        default="log", description="Where failures and refusals of the gate are told."
+    notify: str = Field(
+        default="log",
+        description="Where alerts go: `log`, `webhook`, `email`, or several of them with commas between.",
     )
     webhook_url: SecretStr | None = Field(
         default=None,
-        description="Address that receives a JSON message; secret, needed when notify is `webhook`.",
+        description="Address that receives each alert as JSON; secret, needed for the channel `webhook`.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Key of the signature (HMAC-SHA256, header `X-Mirror-Signature`) of each webhook; default: none.",
+    )
+    smtp_host: str | None = Field(default=None, description="Mail server; needed for the channel `email`.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Port of the mail server.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the way to the mail server is secured (`tls` is usually on port 465)."
+    )
+    smtp_user: str | None = Field(default=None, description="User at the mail server; default: no login.")
+    smtp_password: SecretStr | None = Field(default=None, description="Password at the mail server; secret.")
+    mail_sender: str | None = Field(default=None, description="Sender of mails; needed for the channel `email`.")
+    mail_recipients: str = Field(
+        default="", description="Who gets the mails, with commas between; needed for the channel `email`."
+    )
+    alert_grade: Literal["A", "B", "C", "D"] = Field(
+        default="B", description="Lowest grade, before or after, of a lead that is alerted."
+    )
+    alert_leads: int = Field(
+        default=20, ge=0, le=1000, description="Most alerts on single leads per release; one more counts the rest."
+    )
+    alert_late_months: int = Field(
+        default=3, ge=0, le=120, description="Months beyond its own longest pause after which a reporter is late."
     )
 
     @field_validator("api_reporters")
@@ -166,6 +196,29 @@ class Settings(BaseSettings):
             ) from error
         return value
 
+    @field_validator("notify")
+    @classmethod
+    def _known_channels(cls, value: str) -> str:
+        named = _listed(value)
+        if not named or not set(named) <= set(CHANNELS):
+            raise ValueError(
+                f"{value!r} is no list of channels; alerts would reach nobody; name one or several of "
+                f"{', '.join(CHANNELS)} with commas between"
+            )
+        return value
+
+    @field_validator("mail_sender", "mail_recipients")
+    @classmethod
+    def _mail_addresses(cls, value: str | None, info: ValidationInfo) -> str | None:
+        given = _listed(value or "") if info.field_name == "mail_recipients" else [value or ""]
+        wrong = [one for one in given if one and not _MAIL_ADDRESS.fullmatch(one)]
+        if wrong:
+            raise ValueError(
+                f"{wrong[0]!r} is not a mail address; the server would refuse the mail; write name@host (several "
+                "recipients with commas between)"
+            )
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.source == "files" and self.declarations is None:
@@ -178,11 +231,39 @@ class Settings(BaseSettings):
                 "the source is `api` but no key is set; the API answers nothing without one; set MIRROR_API_KEY to a "
                 "subscription key of comtradedeveloper.un.org, or take SOURCE=preview (500 rows a call, no key)"
             )
-        if self.notify == "webhook" and self.webhook_url is None:
-            raise ValueError(
-                "notify is `webhook` but no address is set; failures would reach nobody; set MIRROR_WEBHOOK_URL"
-            )
+        self._refuse_incomplete_channels()
         return self
+
+    def _refuse_incomplete_channels(self) -> None:
+        if "webhook" in self.channels and self.webhook_url is None:
+            raise ValueError(
+                "notify is `webhook` but no address is set; alerts would reach nobody; set MIRROR_WEBHOOK_URL"
+            )
+        if "email" in self.channels and not (self.smtp_host and self.mail_sender and self.recipients):
+            raise ValueError(
+                "notify is `email` but server, sender or recipients are missing; alerts would reach nobody; set "
+                "MIRROR_SMTP_HOST, MIRROR_MAIL_SENDER and MIRROR_MAIL_RECIPIENTS"
+            )
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise ValueError(
+                "only one of user and password of the mail server is set; it would refuse the login; set both "
+                "MIRROR_SMTP_USER and MIRROR_SMTP_PASSWORD, or neither"
+            )
+        if self.smtp_password is not None and self.smtp_security == "none":
+            raise ValueError(
+                "the password of the mail server would cross the network in clear; anybody on the way could read it; "
+                "set MIRROR_SMTP_SECURITY to starttls or tls, or log in without a password"
+            )
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels that alerts go to, each once, in the order given."""
+        return tuple(dict.fromkeys(_listed(self.notify)))
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Addresses that mails go to, each once, in the order given."""
+        return tuple(dict.fromkeys(_listed(self.mail_recipients)))
 
     @property
     def data_folder(self) -> Path:
@@ -205,10 +286,15 @@ class Settings(BaseSettings):
         return self.dbt_dir / "seeds"
 
 
+def _listed(text: str) -> list[str]:
+    """What stands between commas, without blanks and empty places."""
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
 def settings_table() -> str:
     """The settings as a Markdown table: variable, default, meaning."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        default = "" if field.default in (None, "") else f"`{field.default}`"
         rows.append(f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | {default} | {field.description} |")
     return "\n".join(rows)

@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: run, dev, rollback, releases, query, docs.
+"""The commands behind the Makefile: run, dev, rollback, releases, alerts, query, docs.
 
 Belongs here: starting things and saying what happened and what to do next. Does not belong here: the work.
 """
@@ -10,6 +10,7 @@ import contextlib
 import gc
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from orchestration.alerts import AlertDesk, AlertError, run_failed
+from orchestration.alerts.listing import counts_line, entry_lines, has_undelivered
 from orchestration.comtrade.api.errors import ApiError
 from orchestration.pipeline.lock import BusyError, only_one_run
 from orchestration.pipeline.paths import DataPaths
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 REFUSED, UNUSABLE, RESUMABLE_STATUS = 1, 2, 3
 SHOWN_NOTES = 10
+LISTED_ALERTS = 50
 FIRST_QUERY = "queries/01_largest_anomalous_gaps.sql"
 
 
@@ -55,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     try:
         return int(given.command(settings, given))
-    except (PlanError, ReferenceError, ReleaseError) as error:
+    except (AlertError, PlanError, ReferenceError, ReleaseError) as error:
         print(f"Nothing was done: {error}")
         return UNUSABLE
 
@@ -84,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     back = commands.add_parser("rollback", help="point analysts at an earlier release")
     back.add_argument("release_id", nargs="?", default="")
     back.set_defaults(command=roll_back)
+    told = commands.add_parser("alerts", help="list alerts and their state; deliver what is due")
+    told.add_argument("--again", action="store_true", help="try everything that is not delivered now")
+    told.add_argument("--test", action="store_true", help="send a test over every channel")
+    told.set_defaults(command=alerts)
     ask = commands.add_parser("query", help="ask the published release a question")
     ask.add_argument("file", nargs="?", default=FIRST_QUERY)
     ask.set_defaults(command=query)
@@ -101,6 +109,7 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
     if published_fingerprint(paths) == plan.input_fingerprint:
         release = published_release(paths)
         print(f"Unchanged: release {release.release_id} was made from this very input and code. Nothing to do.")
+        AlertDesk(settings).deliver()
         _say_release(release, settings)
         return 0
     try:
@@ -178,6 +187,8 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
     from orchestration.reconcile import METHOD_VERSION
 
     collect_garbage_seldom()
+    desk = AlertDesk(settings)
+    known = {entry.alert.alert_id for entry in desk.entries()}
     origin = {
         "files": f"{settings.declarations}",
         "sample": f"planted world, seed {settings.sample_seed}",
@@ -198,7 +209,10 @@ def _run(settings: Settings, paths: DataPaths, plan: RunPlan) -> int:
         outcome = _execute(settings, paths, plan, definitions)
     if not outcome.success:
         _say_failure(outcome, paths.said(plan.run_id))
+        _alert_failure(outcome, desk, paths, plan.run_id)
+        _say_alerts(desk, known)
         return REFUSED
+    _say_alerts(desk, known)
     _say_release(published_release(paths), settings)
     return 0
 
@@ -233,15 +247,41 @@ def _execute(
 
 def _say_failure(outcome: dg.ExecuteInProcessResult, said: Path) -> None:
     print("\nNo release was published; what analysts see is unchanged.")
-    refused = [e for e in outcome.get_asset_check_evaluations() if not e.passed and e.blocking]
-    for check in refused:
+    for check in _refusing(outcome):
         print(f"\n  Refused by {check.check_name}:\n    {check.description}")
+    for step, reason in _failed_steps(outcome):
+        print(f"\n  Step {step} failed:\n    {reason}")
+    print(f"\nWhat the tools printed: {_shown(said)}. Mend the cause, then start it again: make run")
+
+
+def _refusing(outcome: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvaluation]:
+    return [e for e in outcome.get_asset_check_evaluations() if not e.passed and e.blocking]
+
+
+def _failed_steps(outcome: dg.ExecuteInProcessResult) -> list[tuple[str, str]]:
+    """Steps that failed with their reasons; none when a check refused the run, which says it better."""
+    found = []
     for event in outcome.all_node_events:
-        if event.is_step_failure and not refused:
+        if event.is_step_failure and not _refusing(outcome):
             data = event.step_failure_data
             cause = data.error.cause or data.error if data.error else None
-            print(f"\n  Step {event.step_key} failed:\n    {cause.message.strip() if cause else 'no reason given'}")
-    print(f"\nWhat the tools printed: {_shown(said)}. Mend the cause, then start it again: make run")
+            found.append((str(event.step_key), cause.message.strip() if cause else "no reason given"))
+    return found
+
+
+def _alert_failure(outcome: dg.ExecuteInProcessResult, desk: AlertDesk, paths: DataPaths, run_id: str) -> None:
+    """Raise the alert on a broken run; a refusal was alerted by the gate."""
+    reason = "\n".join(f"Step {step} failed: {why}" for step, why in _failed_steps(outcome))
+    if reason:
+        desk.tell(run_failed(paths, run_id, outcome.run_id, outcome.dagster_run.job_name, reason))
+
+
+def _say_alerts(desk: AlertDesk, known: set[str]) -> None:
+    """Deliver, and say where the alerts stand that this run raised."""
+    desk.deliver()
+    raised = [entry for entry in desk.entries() if entry.alert.alert_id not in known]
+    if raised:
+        print(f"\nAlerts raised: {len(raised)} ({counts_line(raised)}); make alerts lists them.")
 
 
 def _say_release(release: PublishedRelease, settings: Settings) -> None:
@@ -286,6 +326,30 @@ def releases(settings: Settings, _given: argparse.Namespace) -> int:
     for release in found:
         print(f"{'*' if release.is_published else ' '} {release.release_id}  {release.path}")
     return 0
+
+
+def alerts(settings: Settings, given: argparse.Namespace) -> int:
+    """Deliver what is due and list alerts with their state; exit status 1 when something was given up."""
+    desk = AlertDesk(settings)
+    if given.test:
+        said = desk.test_channels(secrets.token_hex(4))
+        for name, trouble in said.items():
+            print(f"{name}: {trouble or 'the test was taken'}")
+        return REFUSED if any(said.values()) else 0
+    if given.again:
+        print(f"{desk.try_again()} deliveries are due again.")
+    done = desk.deliver()
+    if done.is_busy:
+        print("Another process is delivering; this is how far it is.")
+    entries = desk.entries()
+    if len(entries) > LISTED_ALERTS:
+        print(
+            f"The last {LISTED_ALERTS} of {len(entries)} alerts; all of them: {DataPaths(settings.data_folder).alerts}"
+        )
+    for entry in entries[-LISTED_ALERTS:]:
+        print("\n".join(entry_lines(entry)))
+    print(counts_line(entries) or "There is no alert yet.")
+    return REFUSED if has_undelivered(entries) else 0
 
 
 def roll_back(settings: Settings, given: argparse.Namespace) -> int:

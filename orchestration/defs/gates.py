@@ -11,8 +11,8 @@ import dagster as dg
 
 from expectations.model import CheckResult
 from expectations.thresholds import load_thresholds
+from orchestration.alerts import gate_refused
 from orchestration.defs.resources import Warehouse, WarehouseParameter
-from orchestration.notify import Notice
 from orchestration.pipeline.gates import gate_inputs, run_gate
 
 
@@ -66,5 +66,4 @@ def _metadata(result: CheckResult) -> dict[str, dg.MetadataValue]:
 def _tell_refusal(warehouse: Warehouse, suite: str, run_id: str, results: list[CheckResult]) -> None:
     failed = [r for r in results if not r.passed and r.severity == "error"]
     if failed:
-        facts = {"run_id": run_id, "suite": suite, **{r.check_name: r.message for r in failed}}
-        warehouse.notifier.send(Notice("gate_refused", f"{len(failed)} checks of {suite} refused the run", facts))
+        warehouse.alerts.tell(gate_refused(warehouse.paths, suite, run_id, failed))

@@ -1,4 +1,4 @@
-"""What assets share: settings, folders, the plan of the run, the notifier.
+"""What assets share: settings, folders, the plan of the run, the alerts.
 
 Belongs here: one resource, replaceable in tests. Does not belong here: work.
 """
@@ -8,7 +8,7 @@ from functools import cached_property
 import dagster as dg
 
 from expectations.runner import run_suite
-from orchestration.notify import Notifier, make_notifier
+from orchestration.alerts import AlertDesk
 from orchestration.pipeline.gates import SuiteRunner
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, input_fingerprint, make_plan
@@ -34,9 +34,9 @@ class Warehouse:
         return DataPaths(self.settings.data_folder)
 
     @property
-    def notifier(self) -> Notifier:
-        """Where failures and refusals are told."""
-        return make_notifier(self.settings)
+    def alerts(self) -> AlertDesk:
+        """Where news, refusals and failures are told."""
+        return AlertDesk(self.settings)
 
     @cached_property
     def reference(self) -> Reference:

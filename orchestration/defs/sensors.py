@@ -1,19 +1,22 @@
-"""Sensors: new files start a run, a failed run is told.
+"""Sensors: new files start a run; failed runs and releases are alerted, and alerts delivered.
 
 Belongs here: looking and telling. Does not belong here: the work.
 """
 
 import dagster as dg
 
+from orchestration.alerts import run_failed
 from orchestration.defs.jobs import refresh
+from orchestration.defs.release.assets import PUBLISHED
 from orchestration.defs.resources import WarehouseParameter
 from orchestration.defs.schedules import request_for
-from orchestration.notify import Notice
 from orchestration.settings import Settings
+
+DELIVERY_SECONDS = 60
 
 
 def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """The sensor on the declarations folder and the one on failed runs."""
+    """The sensor on the declarations folder, which starts runs, and those of alerts, which start none and are on."""
 
     @dg.sensor(
         name="new_files",
@@ -26,10 +29,45 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
             return dg.SkipReason("the source is the planted world; only a folder of files can receive new ones")
         return request_for(context.instance, warehouse)
 
-    @dg.run_failure_sensor(name="failed_runs", description="Tells a failed run through the notification hook.")
+    return [_new_files, *_alert_sensors()]
+
+
+def _alert_sensors() -> list[dg.SensorDefinition]:
+    running = dg.DefaultSensorStatus.RUNNING
+
+    @dg.run_failure_sensor(name="failed_runs", description="Alerts a failed run.", default_status=running)
     def _failed_runs(context: dg.RunFailureSensorContext, warehouse: WarehouseParameter) -> None:
         run = context.dagster_run
-        facts = {"job": run.job_name, "execution_id": run.run_id, "run_id": run.tags.get("mirror/run_id", "")}
-        warehouse.notifier.send(Notice("run_failed", context.failure_event.message or "a run failed", facts))
+        reason = context.failure_event.message or "No reason was given."
+        run_id = run.tags.get("mirror/run_id", "")
+        warehouse.alerts.tell(run_failed(warehouse.paths, run_id, run.run_id, run.job_name, reason))
 
-    return [_new_files, _failed_runs]
+    @dg.asset_sensor(
+        asset_key=PUBLISHED,
+        name="leads_changed",
+        minimum_interval_seconds=DELIVERY_SECONDS,
+        description="Alerts what a published release says of leads and late reporters, whichever run published it.",
+        default_status=running,
+    )
+    def _leads_changed(
+        _context: dg.SensorEvaluationContext, event: dg.EventLogEntry, warehouse: WarehouseParameter
+    ) -> dg.SkipReason:
+        told = event.asset_materialization
+        release_id = str(told.metadata["release_id"].value) if told and "release_id" in told.metadata else ""
+        if not release_id:
+            return dg.SkipReason("this publication names no release; there is nothing to compare")
+        return dg.SkipReason(f"release {release_id}: {warehouse.alerts.tell_release(release_id)} alerts raised")
+
+    @dg.sensor(
+        name="alerts_delivery",
+        minimum_interval_seconds=DELIVERY_SECONDS,
+        description="Sends alerts that are due, those that failed before among them.",
+        default_status=running,
+    )
+    def _alerts_delivery(warehouse: WarehouseParameter) -> dg.SkipReason:
+        done = warehouse.alerts.deliver()
+        if done.is_busy:
+            return dg.SkipReason("another process is delivering alerts")
+        return dg.SkipReason(f"{done.sent} messages sent, {done.failed} failed, {done.given_up} given up")
+
+    return [_failed_runs, _leads_changed, _alerts_delivery]

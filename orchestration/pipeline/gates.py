@@ -61,7 +61,7 @@ def run_gate(
     """Run one suite and keep its results under the run, marked with the execution they belong to."""
     results = judge(suite, inputs)
     kept = {"execution_id": execution_id, "results": [vars(result) for result in results]}
-    write_bytes(_kept(paths, run_id, suite), json.dumps(kept, indent=1, sort_keys=True).encode())
+    write_bytes(paths.suite_results(run_id, suite), json.dumps(kept, indent=1, sort_keys=True).encode())
     return results
 
 
@@ -69,7 +69,7 @@ def results_of_run(paths: DataPaths, run_id: str, execution_id: str) -> list[Che
     """Results of all suites of this very execution; a suite that did not run in it contributes nothing."""
     found: list[CheckResult] = []
     for suite in SUITES:
-        path = _kept(paths, run_id, suite)
+        path = paths.suite_results(run_id, suite)
         kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if kept.get("execution_id") == execution_id:
             found += [CheckResult(**row) for row in kept["results"]]
@@ -113,7 +113,3 @@ def _dbt_result(test: Mapping[str, Any]) -> CheckResult:
         else f"The model breaks {name}: {test.get('message')}. Why it matters: marts would contradict themselves. "
         "How to mend it: run `dbt test --select " + name + "` on the staging file and mend the model.",
     )
-
-
-def _kept(paths: DataPaths, run_id: str, suite: str) -> Path:
-    return paths.run(run_id) / "audit" / f"{suite}.json"

@@ -66,6 +66,11 @@ class DataPaths:
         return self.root / "releases"
 
     @property
+    def alerts(self) -> Path:
+        """Alerts that were raised, and how far each was delivered."""
+        return self.root / "alerts"
+
+    @property
     def orchestrator(self) -> Path:
         """The orchestrator's own storage."""
         return self.root / "orchestrator"
@@ -85,6 +90,10 @@ class DataPaths:
     def audit_results(self, run_id: str) -> Path:
         """Results of the gates as one Parquet file."""
         return self.run(run_id) / "audit" / "results.parquet"
+
+    def suite_results(self, run_id: str, suite: str) -> Path:
+        """What one suite of the gate said, as JSON."""
+        return self.run(run_id) / "audit" / f"{suite}.json"
 
     def audit_record(self, run_id: str) -> Path:
         """The stored audit record that publication re-reads."""

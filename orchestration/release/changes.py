@@ -67,6 +67,22 @@ class _Pair:
         return list(self.con.execute(sql).fetchall())
 
 
+@dataclass(frozen=True)
+class LeadChange:
+    """One lead whose grade is another than before; None: not a lead before, or no longer one. Passage in USD FOB."""
+
+    lead_id: str
+    lead_name: str
+    grade_before: str | None
+    grade_after: str | None
+    passage_fob_usd: float | None
+
+    @property
+    def change(self) -> str:
+        """`new`, `gone` or `regraded`."""
+        return "new" if self.grade_before is None else "gone" if self.grade_after is None else "regraded"
+
+
 def describe_changes(con: duckdb.DuckDBPyConnection, new: Side, old: Side | None, source: str) -> str:
     """The text of CHANGES.md; equal releases give equal bytes."""
     if old is None:
@@ -203,30 +219,49 @@ def _discrepancies(pair: _Pair) -> str:
     )
 
 
-def _leads(pair: _Pair) -> str:
-    title = "## Leads"
-    columns = ("lead_id", "lead_name", "grade", "passage_fob_usd")
-    if not pair.have("mart_passage_lead", *columns):
-        return _not_comparable(title)
-    moved = (
+def lead_changes(con: duckdb.DuckDBPyConnection, old: Path, new: Path) -> tuple[LeadChange, ...] | None:
+    """Leads that are new, gone or of another grade in `new` since `old`: best grade first, then by passage.
+
+    Both are the Parquet folders of releases. None when one of them lacks the table or its columns. Raises duckdb.Error
+    when a file cannot be read.
+    """
+    before, after = Side("", old, ()), Side("", new, ())
+    return _moved_leads(_Pair(con, before, after, _columns(con, before), _columns(con, after)))
+
+
+def _moved_leads(pair: _Pair) -> tuple[LeadChange, ...] | None:
+    if not pair.have("mart_passage_lead", "lead_id", "lead_name", "grade", "passage_fob_usd"):
+        return None
+    rows = pair.rows(
         pair.source("mart_passage_lead")
         + ", moved as (select lead_id, coalesce(new.lead_name, old.lead_name) as lead_name, old.grade as before, "
         "new.grade as after, coalesce(new.passage_fob_usd, old.passage_fob_usd) as passage_fob_usd from old full join "
-        "new using (lead_id) where old.grade is distinct from new.grade)"
+        "new using (lead_id) where old.grade is distinct from new.grade) "
+        "select lead_id, lead_name, before, after, passage_fob_usd from moved order by "
+        "least(coalesce(before, 'E'), coalesce(after, 'E')), passage_fob_usd desc nulls last, lead_id"
     )
-    new, gone, regraded = pair.rows(
-        f"{moved} select count(*) filter (where before is null), count(*) filter (where after is null), "
-        "count(*) filter (where before is not null and after is not null) from moved"
-    )[0]
-    rows = pair.rows(
-        f"{moved} select lead_name, before, after, passage_fob_usd, lead_id from moved order by "
-        "least(coalesce(before, 'E'), coalesce(after, 'E')), passage_fob_usd desc nulls last, lead_id "
-        f"limit {TOLD_ROWS}"
+    return tuple(LeadChange(*row) for row in rows)
+
+
+def _leads(pair: _Pair) -> str:
+    title = "## Leads"
+    moved = _moved_leads(pair)
+    if moved is None:
+        return _not_comparable(title)
+    new = count_of(moved, "new")
+    gone = count_of(moved, "gone")
+    told = [
+        (one.lead_name, one.grade_before or "new", one.grade_after or "gone", _usd(one.passage_fob_usd), one.lead_id)
+        for one in moved[:TOLD_ROWS]
+    ]
+    return f"{title}\n\nNew: {new:,}. Gone: {gone:,}. Regraded: {len(moved) - new - gone:,}." + _largest(
+        ("lead", "grade before", "after", "passage USD FOB", "lead id"), told, len(moved)
     )
-    told = [(row[0], row[1] or "new", row[2] or "gone", _usd(row[3]), row[4]) for row in rows]
-    return f"{title}\n\nNew: {new:,}. Gone: {gone:,}. Regraded: {regraded:,}." + _largest(
-        ("lead", "grade before", "after", "passage USD FOB", "lead id"), told, new + gone + regraded
-    )
+
+
+def count_of(moved: Iterable[LeadChange], change: str) -> int:
+    """How many of the leads moved in one way: `new`, `gone` or `regraded`."""
+    return len([one for one in moved if one.change == change])
 
 
 def _checks(pair: _Pair) -> str:

@@ -52,6 +52,11 @@ def scan(path: Path) -> str:
     return f"read_parquet({text(glob.escape(str(path)))}, hive_partitioning = false)"
 
 
+def scan_json(path: Path) -> str:
+    """SQL that reads one JSON file; nothing in its path is taken for a pattern."""
+    return f"read_json({text(glob.escape(str(path)))})"
+
+
 def copy_to_parquet(con: duckdb.DuckDBPyConnection, select: str, path: Path) -> None:
     """Write the rows of a query as zstd Parquet in the query's order; the bytes depend on the rows alone."""
     con.execute(f"copy ({select}) to {text(path)} (format parquet, compression zstd, row_group_size {ROW_GROUP_ROWS})")

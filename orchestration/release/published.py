@@ -80,6 +80,17 @@ def last_release_before(releases: Path, run_id: str) -> Path | None:
     return None
 
 
+def release_before(release: PublishedRelease) -> PublishedRelease | None:
+    """The release on disk that was published last before this one, of the same source and another run; None if none."""
+    releases = release.path.parent
+    order = release_ids(releases)
+    for one in reversed(order[: order.index(release.release_id)]):
+        earlier = read_release(releases / one)
+        if earlier.source == release.source and earlier.run_id != release.run_id:
+            return earlier
+    return None
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         said = json.loads((path / MANIFEST).read_text(encoding="utf-8"))

@@ -111,11 +111,15 @@ def test_nothing_is_published_before_the_gates_when_the_graph_is_followed(graph:
     assert before >= {f"marts/{name}" for name in PUBLIC_MARTS}
 
 
-def test_one_job_one_schedule_and_two_sensors_are_loaded_when_the_location_starts(definitions: dg.Definitions) -> None:
+def test_jobs_schedules_and_sensors_are_those_agreed_when_the_location_starts(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {"refresh"}
     assert {schedule.name for schedule in repository.schedule_defs} == {"monthly_refresh"}
-    assert {sensor.name for sensor in repository.sensor_defs} >= {"new_files", "failed_runs"}
+    sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
+    running = {"failed_runs", "leads_changed", "alerts_delivery"}  # they start no run
+    assert set(sensors) >= {"new_files", *running}
+    assert {sensors[name] for name in running} == {dg.DefaultSensorStatus.RUNNING}
+    assert sensors["new_files"] == dg.DefaultSensorStatus.STOPPED
 
 
 def test_workspace_names_the_location_when_the_page_is_opened(project_dir: Path) -> None:

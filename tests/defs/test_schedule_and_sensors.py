@@ -11,11 +11,13 @@ import polars as pl
 import pytest
 
 from orchestration.defs.partitions import PERIOD_SET, RANGE_END_TAG, RANGE_START_TAG, range_tags, sync_periods
+from orchestration.defs.release.assets import PUBLISHED
 from orchestration.defs.resources import Warehouse
 from orchestration.defs.schedules import make_schedule, request_for
 from orchestration.defs.sensors import make_sensors
 from orchestration.sample import API_SCHEMA
 from orchestration.settings import Settings
+from tests.unit.alerts.small_releases import a_release
 
 
 @pytest.fixture
@@ -107,6 +109,75 @@ def test_the_file_sensor_waits_when_the_source_is_the_planted_world(
     ) as context:
         answer = sensor(context)
     assert isinstance(answer, dg.SkipReason)
+
+
+@pytest.fixture
+def telling(tmp_path: Path) -> Warehouse:
+    """A warehouse of the planted world with two small releases, the second with a new lead."""
+    made = Warehouse(Settings(data_dir=tmp_path / "data"))
+    a_release(made.paths.releases, "r-1")
+    a_release(made.paths.releases, "r-2", {"x": ("A", 1.0)})
+    return made
+
+
+def tick(name: str, instance: dg.DagsterInstance, warehouse: Warehouse, cursor: str | None = None) -> str:
+    """What a sensor says at one look; it must start no run."""
+    sensor = next(s for s in make_sensors(warehouse.settings) if s.name == name)
+    resources = {"warehouse": warehouse}
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, resources=resources, definitions=dg.Definitions(resources=resources)
+    )
+    with context:
+        told = sensor.evaluate_tick(context)
+    assert not told.run_requests
+    return told.skip_message or ""
+
+
+def test_a_release_is_told_once_when_some_run_published_it(instance: dg.DagsterInstance, telling: Warehouse) -> None:
+    instance.report_runless_asset_event(dg.AssetMaterialization(PUBLISHED, metadata={"release_id": "r-2"}))
+    assert tick("leads_changed", instance, telling) == "release r-2: 1 alerts raised"
+    assert [entry.alert.kind for entry in telling.alerts.entries()] == ["lead_new"]
+    assert tick("leads_changed", instance, telling) == "release r-2: 0 alerts raised"
+
+
+def test_nothing_is_compared_when_a_publication_names_no_release(
+    instance: dg.DagsterInstance, telling: Warehouse
+) -> None:
+    instance.report_runless_asset_event(dg.AssetMaterialization(PUBLISHED))
+    assert "names no release" in tick("leads_changed", instance, telling)
+
+
+def test_what_is_due_is_sent_when_the_delivery_looks(instance: dg.DagsterInstance, telling: Warehouse) -> None:
+    telling.alerts.tell_release("r-2")
+    assert tick("alerts_delivery", instance, telling) == "1 messages sent, 0 failed, 0 given up"
+    assert tick("alerts_delivery", instance, telling) == "0 messages sent, 0 failed, 0 given up"
+
+
+def test_a_failed_run_is_alerted_once_when_it_is_seen_twice(instance: dg.DagsterInstance, telling: Warehouse) -> None:
+    @dg.op
+    def breaks() -> None:
+        raise RuntimeError("disk full")
+
+    @dg.job(tags={"mirror/run_id": "run-7"})
+    def broken() -> None:
+        breaks()
+
+    outcome = broken.execute_in_process(instance=instance, raise_on_error=False)
+    sensor = next(s for s in make_sensors(telling.settings) if s.name == "failed_runs")
+    for _ in range(2):
+        context = dg.build_run_status_sensor_context(
+            sensor_name="failed_runs",
+            dagster_instance=instance,
+            dagster_run=outcome.dagster_run,
+            dagster_event=outcome.get_run_failure_event(),
+            resources={"warehouse": telling},
+        ).for_run_failure()
+        sensor(context)
+    alerts = [entry.alert for entry in telling.alerts.entries()]
+    assert [(alert.kind, alert.release_id, alert.facts["job"]) for alert in alerts] == [
+        ("run_failed", "run-7", "broken")
+    ]
+    assert outcome.run_id == alerts[0].facts["execution"]
 
 
 def test_periods_follow_the_source_when_one_is_new_in_the_middle(instance: dg.DagsterInstance) -> None:

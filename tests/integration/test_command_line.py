@@ -24,6 +24,7 @@ def test_run_says_where_the_release_is_and_what_to_do_next_when_it_publishes(sam
     assert str(release) in said
     assert re.search(r"fct_mirror_flow +[\d,]+ rows", said)
     assert re.search(r"checks: \d+ passed, 0 warnings, 0 failed", said)
+    assert "Alerts raised: 1 (log: 1 delivered)" in said
     assert said.count("make ") >= 2
     assert "duckdb" in said.splitlines()[-1]
 

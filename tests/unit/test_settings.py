@@ -43,6 +43,18 @@ def test_each_setting_is_read_when_its_variable_is_set(monkeypatch: pytest.Monke
     [
         ({"MIRROR_SOURCE": "files"}, "set MIRROR_DECLARATIONS"),
         ({"MIRROR_NOTIFY": "webhook"}, "set MIRROR_WEBHOOK_URL"),
+        ({"MIRROR_NOTIFY": "log,webhook"}, "set MIRROR_WEBHOOK_URL"),
+        ({"MIRROR_NOTIFY": "log, pigeon"}, "name one or several of log, webhook, email"),
+        ({"MIRROR_NOTIFY": " , "}, "is no list of channels"),
+        ({"MIRROR_NOTIFY": "email", "MIRROR_SMTP_HOST": "mail"}, "MIRROR_MAIL_SENDER and MIRROR_MAIL_RECIPIENTS"),
+        ({"MIRROR_MAIL_SENDER": "a@x, b@x"}, "is not a mail address"),
+        ({"MIRROR_MAIL_RECIPIENTS": "a@x.org, nobody"}, "'nobody' is not a mail address"),
+        ({"MIRROR_SMTP_USER": "me"}, "MIRROR_SMTP_USER and MIRROR_SMTP_PASSWORD"),
+        (
+            {"MIRROR_SMTP_USER": "me", "MIRROR_SMTP_PASSWORD": "x", "MIRROR_SMTP_SECURITY": "none"},
+            "set MIRROR_SMTP_SECURITY",
+        ),
+        ({"MIRROR_ALERT_GRADE": "E"}, "'A', 'B', 'C' or 'D'"),
         ({"MIRROR_SOURCE": "carrier pigeon"}, "'sample' or 'files'"),
         ({"MIRROR_KEEP_RELEASES": "0"}, "greater than or equal to 1"),
         ({"MIRROR_SENSOR_SECONDS": "1"}, "greater than or equal to 30"),
@@ -64,6 +76,26 @@ def test_the_webhook_address_stays_secret_when_settings_are_printed(monkeypatch:
     monkeypatch.setenv("MIRROR_WEBHOOK_URL", "https://example.org/hook/s3cret")
     assert "s3cret" not in repr(Settings())
     assert "s3cret" not in Settings().model_dump_json()
+
+
+def test_channels_and_recipients_are_lists_when_commas_stand_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().channels == ("log",)
+    monkeypatch.setenv("MIRROR_NOTIFY", "email,log , email")
+    monkeypatch.setenv("MIRROR_SMTP_HOST", "mail.example.org")
+    monkeypatch.setenv("MIRROR_MAIL_SENDER", "a@example.org")
+    monkeypatch.setenv("MIRROR_MAIL_RECIPIENTS", "b@example.org, c@example.org")
+    assert Settings().channels == ("email", "log")
+    assert Settings().recipients == ("b@example.org", "c@example.org")
+
+
+def test_no_secret_is_told_when_settings_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRROR_NOTIFY", "email")
+    monkeypatch.setenv("MIRROR_SMTP_USER", "me")
+    monkeypatch.setenv("MIRROR_SMTP_PASSWORD", "s3cret")
+    monkeypatch.setenv("MIRROR_WEBHOOK_SECRET", "s3cret")
+    with pytest.raises(ValidationError) as refusal:
+        Settings()
+    assert "s3cret" not in str(refusal.value) + repr(refusal.value)
 
 
 def test_every_setting_stands_in_the_docs_when_operations_is_read() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.alerts import publication_refused
 from orchestration.defs.gates import suite_checks
 from orchestration.defs.marts.translator import Translator
 from orchestration.defs.resources import CPU_POOL, OWNERS, PUBLISH_POOL, WarehouseParameter
-from orchestration.notify import Notice
 from orchestration.pipeline.gates import write_audit_results
 from orchestration.pipeline.releases import export_run, prune_runs, publish_run, record_audit
 from orchestration.release import PublicationRefused
@@ -98,7 +98,7 @@ def published_release(context: dg.AssetExecutionContext, warehouse: WarehousePar
     try:
         release = publish_run(warehouse.settings, warehouse.paths, run_id, context.run.run_id)
     except PublicationRefused as refusal:
-        warehouse.notifier.send(Notice("publication_refused", str(refusal), {"run_id": run_id}))
+        warehouse.alerts.tell(publication_refused(warehouse.paths, run_id, str(refusal)))
         raise dg.Failure(description=str(refusal), allow_retries=False) from refusal
     removed = prune_runs(warehouse.paths, run_id)
     return dg.MaterializeResult(
@@ -107,6 +107,7 @@ def published_release(context: dg.AssetExecutionContext, warehouse: WarehousePar
             "path": dg.MetadataValue.path(str(release.path)),
             "is_new": release.is_new,
             "removed_run_folders": len(removed),
+            "alerts_raised": warehouse.alerts.tell_release(release.release_id),
             "dagster/row_count": sum(release.row_counts.values()),
         }
     )
