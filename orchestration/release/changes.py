@@ -134,9 +134,9 @@ def _revisions(pair: _Pair) -> str:
     title = "## Data sets replaced by a newer delivery"
     keys = ("frequency", "period", "reporter_code", "older_delivery_id", "newer_delivery_id")
     told = ("keys_added_count", "keys_removed_count", "keys_revised_count", "older_value_usd", "newer_value_usd")
-    if not pair.have("mart_data_revision", *keys, *told):
+    if not pair.have("mart_revision", *keys, *told):
         return _not_comparable(title)
-    found = pair.source("mart_data_revision") + f"from new anti join old using ({', '.join(keys)}) "
+    found = pair.source("mart_revision") + f"from new anti join old using ({', '.join(keys)}) "
     count = pair.rows(f"{found} select count(*)")[0][0]
     rows = pair.rows(
         f"{found} select {', '.join((*keys, *told))} order by abs(newer_value_usd - older_value_usd) desc nulls last, "

@@ -49,7 +49,7 @@ def test_both_releases_are_named_when_there_is_an_earlier_one(told: str, publish
 def test_row_counts_are_told_when_they_move(told: str) -> None:
     rows = section(told, "Rows per table")
     assert "| fct_declaration | 40 | 40 | +0 |  |" in rows
-    assert "| mart_data_revision | 1 | 2 | +1 |  |" in rows
+    assert "| mart_revision | 1 | 2 | +1 |  |" in rows
 
 
 def test_revised_declarations_are_told_when_values_move(told: str) -> None:

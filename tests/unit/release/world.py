@@ -72,7 +72,7 @@ MODELS = {
         {**dict.fromkeys(CONSERVATION_KEY, "varchar"), "declared_usd": "double", "declaration_count": "bigint"},
         "select 'A', '2020', lpad(i::varchar, 3, '0'), 'X', 500.0 * i + {v}, i from range(3) t(i)",
     ),
-    "mart_data_revision": Model(
+    "mart_revision": Model(
         REVISION_KEY,
         {
             **dict.fromkeys(REVISION_KEY, "varchar"),
