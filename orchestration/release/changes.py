@@ -1,13 +1,14 @@
 """CHANGES.md: what moved since the last release of this line (the same source).
 
-Belongs here: comparing two releases and telling it, in a fixed order and without a clock. Does not belong here: any
-verdict on what moved (the gate's release-to-release checks give that).
+Belongs here: comparing two releases and telling it, in a fixed order and without a clock. Does not belong here: the
+comparison as tables (`change_tables`), and any verdict on what moved (the gate's release-to-release checks give that).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,37 @@ MOVED = 0.01
 """Relative difference from which a reconciled value is told as moved: parameters are fitted anew in every run."""
 ANOMALOUS_Q = 0.05
 """False-discovery rate below which a gap is told as anomalous."""
+REVISION_KEY = ("frequency", "period", "reporter_code", "older_delivery_id", "newer_delivery_id")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One release in the comparison: its id, its Parquet folder and its checks."""
+    """One release in the comparison: its id, its Parquet folder, its checks, content checksums by table."""
 
     release_id: str
     parquet: Path
     checks: tuple[CheckResult, ...]
+    content_checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Pair:
+class LeadChange:
+    """One lead that is new, gone or of another grade; values in FOB USD, NULL on the side where it is not."""
+
+    lead_id: str
+    lead_name: str
+    embargo_code: str | None
+    change_kind: str
+    grade_before: str | None
+    grade_after: str | None
+    passage_before_fob_usd: float | None
+    passage_after_fob_usd: float | None
+    rank_before: int | None
+    rank_after: int | None
+
+
+@dataclass(frozen=True)
+class Pair:
     """Two releases under comparison, with the columns of every table on either side."""
 
     con: duckdb.DuckDBPyConnection
@@ -67,12 +86,52 @@ class _Pair:
         return list(self.con.execute(sql).fetchall())
 
 
+def pair_of(con: duckdb.DuckDBPyConnection, new: Side, old: Side) -> Pair:
+    """Two releases, ready to be compared."""
+    return Pair(con, old, new, _columns(con, old), _columns(con, new))
+
+
+def compare_leads(con: duckdb.DuckDBPyConnection, new: Side, old: Side) -> tuple[LeadChange, ...] | None:
+    """Leads that are new, gone or of another grade since the older release, the best grade and largest value first.
+
+    None when one of the releases lacks the leads or a column that is compared.
+    """
+    pair = pair_of(con, new, old)
+    return _changed_leads(pair) if leads_are_comparable(pair) else None
+
+
+def leads_are_comparable(pair: Pair) -> bool:
+    """Whether both releases hold leads with what is compared."""
+    columns = ("lead_id", "lead_name", "embargo_code", "grade", "passage_fob_usd", "lead_rank")
+    return pair.have("mart_passage_lead", *columns)
+
+
+def moved_leads(pair: Pair) -> str:
+    """SQL of the leads that are new, gone or of another grade: the columns of LeadChange, in no order."""
+    return (
+        f"({pair.source('mart_passage_lead')} select lead_id, coalesce(new.lead_name, old.lead_name) as lead_name, "
+        "coalesce(new.embargo_code, old.embargo_code) as embargo_code, case when old.grade is null then 'new' when "
+        "new.grade is null then 'gone' else 'regraded' end as change_kind, old.grade as grade_before, new.grade as "
+        "grade_after, old.passage_fob_usd as passage_before_fob_usd, new.passage_fob_usd as passage_after_fob_usd, "
+        "old.lead_rank as rank_before, new.lead_rank as rank_after from old full join new using (lead_id) "
+        "where old.grade is distinct from new.grade)"
+    )
+
+
+def _changed_leads(pair: Pair) -> tuple[LeadChange, ...]:
+    rows = pair.rows(
+        f"select * from {moved_leads(pair)} order by least(coalesce(grade_before, 'E'), coalesce(grade_after, 'E')), "
+        "coalesce(passage_after_fob_usd, passage_before_fob_usd) desc nulls last, lead_id"
+    )
+    return tuple(LeadChange(*row) for row in rows)
+
+
 def describe_changes(con: duckdb.DuckDBPyConnection, new: Side, old: Side | None, source: str) -> str:
     """The text of CHANGES.md; equal releases give equal bytes."""
     if old is None:
         return f"# Release {new.release_id}\n\nThere is no earlier release of source `{source}` to compare with.\n"
     con.execute("set threads = 1")  # sums of doubles depend on the order of adding
-    pair = _Pair(con, old, new, _columns(con, old), _columns(con, new))
+    pair = pair_of(con, new, old)
     parts = [section(pair) for section in _SECTIONS]
     head = (
         f"# Release {new.release_id}, since {old.release_id}\n\nBoth are of source `{source}`. Gaps are exporter "
@@ -81,7 +140,7 @@ def describe_changes(con: duckdb.DuckDBPyConnection, new: Side, old: Side | None
     return "\n\n".join([head, *parts]) + "\n"
 
 
-def _tables(pair: _Pair) -> str:
+def _tables(pair: Pair) -> str:
     rows: list[Sequence[str]] = []
     for table in sorted({*pair.old_columns, *pair.new_columns}):
         before = pair.row_count(pair.old, table) if table in pair.old_columns else None
@@ -91,7 +150,7 @@ def _tables(pair: _Pair) -> str:
     return "## Rows per table\n\n" + _markdown(("table", "before", "after", "change", "columns"), rows)
 
 
-def _column_changes(pair: _Pair, table: str) -> str:
+def _column_changes(pair: Pair, table: str) -> str:
     if table not in pair.old_columns or table not in pair.new_columns:
         return ""
     before, after = pair.old_columns[table], pair.new_columns[table]
@@ -99,7 +158,18 @@ def _column_changes(pair: _Pair, table: str) -> str:
     return " ".join(new + [f"-{one}" for one in before if one not in after])
 
 
-def _declared(pair: _Pair) -> str:
+def _unchanged(pair: Pair) -> str:
+    title = "## Tables with the same content"
+    before, after = pair.old.content_checksums, pair.new.content_checksums
+    both = sorted(before.keys() & after.keys())
+    if not both:
+        return f"{title}\n\nNot comparable: one of the releases tells no content checksums."
+    same = [table for table in both if before[table] == after[table]]
+    listed = f" Unchanged but for the ids of run and release: {', '.join(same)}." if same else ""
+    return f"{title}\n\n{len(same)} of {len(both)}.{listed}"
+
+
+def _declared(pair: Pair) -> str:
     title = "## Declared value, by reporter, flow and period"
     keys = ("frequency", "period", "reporter_code", "flow_code")
     if not pair.have("mart_conservation", *keys, "declared_usd"):
@@ -130,24 +200,25 @@ def _full_join(keys: Sequence[str], value: str) -> str:
     )
 
 
-def _revisions(pair: _Pair) -> str:
+def _revisions(pair: Pair) -> str:
     title = "## Data sets replaced by a newer delivery"
-    keys = ("frequency", "period", "reporter_code", "older_delivery_id", "newer_delivery_id")
-    told = ("keys_added_count", "keys_removed_count", "keys_revised_count", "older_value_usd", "newer_value_usd")
+    keys, counts = REVISION_KEY, ("keys_added_count", "keys_removed_count", "keys_revised_count")
+    told = (*counts, "older_value_usd", "newer_value_usd", "value_moved_usd")
     if not pair.have("mart_revision", *keys, *told):
         return _not_comparable(title)
     found = pair.source("mart_revision") + f"from new anti join old using ({', '.join(keys)}) "
     count = pair.rows(f"{found} select count(*)")[0][0]
     rows = pair.rows(
-        f"{found} select {', '.join((*keys, *told))} order by abs(newer_value_usd - older_value_usd) desc nulls last, "
+        f"{found} select {', '.join((*keys, *told))} order by value_moved_usd desc nulls last, "
         f"{', '.join(keys)} limit {TOLD_ROWS}"
     )
-    shown = [(*row[:5], *(_count(n) for n in row[5:8]), _usd(row[8]), _usd(row[9])) for row in rows]
-    heads = ("frequency", "period", "reporter", "older", "newer", "added", "removed", "revised", "USD before", "after")
+    shown = [(*row[:5], *(_count(n) for n in row[5:8]), *(_usd(n) for n in row[8:])) for row in rows]
+    keys_told = ("frequency", "period", "reporter", "older", "newer", "added", "removed", "revised")
+    heads = (*keys_told, "USD before", "after", "moved")
     return f"{title}\n\nSince the last release: {count:,}." + _largest(heads, shown, count)
 
 
-def _flows(pair: _Pair) -> str:
+def _flows(pair: Pair) -> str:
     title = "## Mirror flows"
     columns = ("mirror_flow_id", "status", "reconciled_fob_usd", "gap_fob_usd")
     if not pair.have("fct_mirror_flow", *columns):
@@ -179,7 +250,7 @@ def _flows(pair: _Pair) -> str:
     )
 
 
-def _discrepancies(pair: _Pair) -> str:
+def _discrepancies(pair: Pair) -> str:
     title = "## Anomalous gaps"
     columns = ("mirror_flow_id", "gap_fob_usd", "q_value")
     if not pair.have("mart_discrepancy", *columns):
@@ -203,33 +274,28 @@ def _discrepancies(pair: _Pair) -> str:
     )
 
 
-def _leads(pair: _Pair) -> str:
+def _leads(pair: Pair) -> str:
     title = "## Leads"
-    columns = ("lead_id", "lead_name", "grade", "passage_fob_usd")
-    if not pair.have("mart_passage_lead", *columns):
+    if not leads_are_comparable(pair):
         return _not_comparable(title)
-    moved = (
-        pair.source("mart_passage_lead")
-        + ", moved as (select lead_id, coalesce(new.lead_name, old.lead_name) as lead_name, old.grade as before, "
-        "new.grade as after, coalesce(new.passage_fob_usd, old.passage_fob_usd) as passage_fob_usd from old full join "
-        "new using (lead_id) where old.grade is distinct from new.grade)"
-    )
-    new, gone, regraded = pair.rows(
-        f"{moved} select count(*) filter (where before is null), count(*) filter (where after is null), "
-        "count(*) filter (where before is not null and after is not null) from moved"
-    )[0]
-    rows = pair.rows(
-        f"{moved} select lead_name, before, after, passage_fob_usd, lead_id from moved order by "
-        "least(coalesce(before, 'E'), coalesce(after, 'E')), passage_fob_usd desc nulls last, lead_id "
-        f"limit {TOLD_ROWS}"
-    )
-    told = [(row[0], row[1] or "new", row[2] or "gone", _usd(row[3]), row[4]) for row in rows]
-    return f"{title}\n\nNew: {new:,}. Gone: {gone:,}. Regraded: {regraded:,}." + _largest(
-        ("lead", "grade before", "after", "passage USD FOB", "lead id"), told, new + gone + regraded
+    moved = _changed_leads(pair)
+    kinds = Counter(lead.change_kind for lead in moved)
+    told = [
+        (
+            lead.lead_name,
+            lead.grade_before or "new",
+            lead.grade_after or "gone",
+            _usd(lead.passage_before_fob_usd if lead.grade_after is None else lead.passage_after_fob_usd),
+            lead.lead_id,
+        )
+        for lead in moved[:TOLD_ROWS]
+    ]
+    return f"{title}\n\nNew: {kinds['new']:,}. Gone: {kinds['gone']:,}. Regraded: {kinds['regraded']:,}." + _largest(
+        ("lead", "grade before", "after", "passage USD FOB", "lead id"), told, len(moved)
     )
 
 
-def _checks(pair: _Pair) -> str:
+def _checks(pair: Pair) -> str:
     before = {check_id(check): check for check in pair.old.checks}
     after = {check_id(check): check for check in pair.new.checks}
     rows = [
@@ -241,8 +307,9 @@ def _checks(pair: _Pair) -> str:
     return f"{title}\n\n" + (_markdown(("check", "before", "after", "bound"), rows) if rows else "None.")
 
 
-_SECTIONS: tuple[Callable[[_Pair], str], ...] = (
+_SECTIONS: tuple[Callable[[Pair], str], ...] = (
     _tables,
+    _unchanged,
     _declared,
     _revisions,
     _leads,

@@ -35,10 +35,14 @@ def test_every_part_is_there_when_a_run_is_published(published: Published) -> No
     assert release.is_published
     assert release.release_id == release.path.name
     assert sorted(path.name for path in release.path.iterdir()) == [
-        "CHANGES.md", "audit.json", "checksums.sha256", "csv", "datapackage.json", "parquet", "warehouse.duckdb",
+        "CHANGES.md", "audit.json", "changes", "checksums.sha256", "csv", "datapackage.json", "parquet",
+        "warehouse.duckdb",
     ]  # fmt: skip
     assert sorted(path.stem for path in (release.path / "parquet").iterdir()) == PUBLIC
     assert sorted(path.stem for path in (release.path / "csv").iterdir()) == PUBLIC
+    assert sorted(path.name for path in (release.path / "changes").iterdir()) == [
+        "lead_change.csv", "lead_change.parquet", "revision_effect.csv", "revision_effect.parquet",
+    ]  # fmt: skip
     assert sorted(path.name for path in run.paths.releases.iterdir()) == ["history.json", "latest", release.release_id]
     assert (run.paths.releases / "latest").resolve() == release.path.resolve()
     assert release.row_counts["fct_declaration"] == 40

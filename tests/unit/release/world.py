@@ -81,8 +81,9 @@ MODELS = {
             "keys_revised_count": "bigint",
             "older_value_usd": "double",
             "newer_value_usd": "double",
+            "value_moved_usd": "double",
         },
-        "select 'A', '2020', '643', 'old' || i, 'new' || i, i, 2, 3, 100.0, 200.0 + i from range({v}) t(i)",
+        "select 'A', '2020', '643', 'old' || i, 'new' || i, i, 2, 3, 100.0, 200.0 + i, 150.0 from range({v}) t(i)",
     ),
     "mart_discrepancy": Model(
         ("mirror_flow_id",),
