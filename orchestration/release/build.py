@@ -100,7 +100,9 @@ def _write_csv(con: duckdb.DuckDBPyConnection, table: Table, parquet: Path, path
 def _sides(con: duckdb.DuckDBPyConnection, folder: Path, content: Content) -> tuple[Side, Side | None]:
     """The stamped release and the one before it, as the comparison takes them."""
     old, parquet = content.previous, folder / "parquet"
-    checksums = {one.name: content_checksum(con, parquet / f"{one.name}.parquet") for one in content.tables}
+    checksums = {
+        table.name: content_checksum(con, parquet / f"{table.name}.parquet", table.columns) for table in content.tables
+    }
     after = Side(content.release_id, parquet, content.record.checks, checksums)
     if old is None:
         return after, None

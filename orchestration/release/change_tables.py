@@ -15,11 +15,12 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.release.changes import REVISION_KEY, Pair, Side, leads_are_comparable, moved_leads, pair_of
+from orchestration.release.changes import LEADS, REVISION_KEY, Pair, Side, leads_are_comparable, moved_leads, pair_of
 from orchestration.release.engine import copy_to_parquet, name, scan, text
 from orchestration.release.files import sha256_of
 from orchestration.release.tables import RELEASE_ID, Column, Table
 
+_READ = (LEADS, "mart_lead_evidence", "mart_revision", "fct_declaration")
 _SET = ("frequency", "period", "reporter_code")
 _KEYS = ", ".join(REVISION_KEY)
 _SINCE = Column("since_release_id", "VARCHAR", "Release before, with which this one is compared.")
@@ -92,7 +93,7 @@ REVISION_EFFECT = _Form(
 
 def write_change_tables(con: duckdb.DuckDBPyConnection, folder: Path, new: Side, old: Side | None) -> Sequence[Table]:
     """Write <folder>/<table>.parquet of both tables, ordered by key; equal pairs of releases give equal bytes."""
-    pair = pair_of(con, new, old) if old is not None else None
+    pair = pair_of(con, new, old, _READ) if old is not None else None
     selects = {LEAD_CHANGE: _lead_change(pair), REVISION_EFFECT: _revision_effect(pair)}
     return tuple(_write(con, folder, form, select, new.release_id) for form, select in selects.items())
 

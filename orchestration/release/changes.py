@@ -7,7 +7,7 @@ comparison as tables (`change_tables`), and any verdict on what moved (the gate'
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ MOVED = 0.01
 """Relative difference from which a reconciled value is told as moved: parameters are fitted anew in every run."""
 ANOMALOUS_Q = 0.05
 """False-discovery rate below which a gap is told as anomalous."""
+LEADS = "mart_passage_lead"
 REVISION_KEY = ("frequency", "period", "reporter_code", "older_delivery_id", "newer_delivery_id")
 
 
@@ -86,9 +87,9 @@ class Pair:
         return list(self.con.execute(sql).fetchall())
 
 
-def pair_of(con: duckdb.DuckDBPyConnection, new: Side, old: Side) -> Pair:
-    """Two releases, ready to be compared."""
-    return Pair(con, old, new, _columns(con, old), _columns(con, new))
+def pair_of(con: duckdb.DuckDBPyConnection, new: Side, old: Side, tables: Collection[str] | None = None) -> Pair:
+    """Two releases, ready to be compared by these tables; by all when none are named."""
+    return Pair(con, old, new, _columns(con, old, tables), _columns(con, new, tables))
 
 
 def compare_leads(con: duckdb.DuckDBPyConnection, new: Side, old: Side) -> tuple[LeadChange, ...] | None:
@@ -96,20 +97,20 @@ def compare_leads(con: duckdb.DuckDBPyConnection, new: Side, old: Side) -> tuple
 
     None when one of the releases lacks the leads or a column that is compared.
     """
-    pair = pair_of(con, new, old)
+    pair = pair_of(con, new, old, (LEADS,))
     return _changed_leads(pair) if leads_are_comparable(pair) else None
 
 
 def leads_are_comparable(pair: Pair) -> bool:
     """Whether both releases hold leads with what is compared."""
     columns = ("lead_id", "lead_name", "embargo_code", "grade", "passage_fob_usd", "lead_rank")
-    return pair.have("mart_passage_lead", *columns)
+    return pair.have(LEADS, *columns)
 
 
 def moved_leads(pair: Pair) -> str:
     """SQL of the leads that are new, gone or of another grade: the columns of LeadChange, in no order."""
     return (
-        f"({pair.source('mart_passage_lead')} select lead_id, coalesce(new.lead_name, old.lead_name) as lead_name, "
+        f"({pair.source(LEADS)} select lead_id, coalesce(new.lead_name, old.lead_name) as lead_name, "
         "coalesce(new.embargo_code, old.embargo_code) as embargo_code, case when old.grade is null then 'new' when "
         "new.grade is null then 'gone' else 'regraded' end as change_kind, old.grade as grade_before, new.grade as "
         "grade_after, old.passage_fob_usd as passage_before_fob_usd, new.passage_fob_usd as passage_after_fob_usd, "
@@ -319,10 +320,11 @@ _SECTIONS: tuple[Callable[[Pair], str], ...] = (
 )
 
 
-def _columns(con: duckdb.DuckDBPyConnection, side: Side) -> dict[str, tuple[str, ...]]:
+def _columns(con: duckdb.DuckDBPyConnection, side: Side, tables: Collection[str] | None) -> dict[str, tuple[str, ...]]:
     return {
         path.stem: tuple(str(row[0]) for row in con.execute(f"describe from {scan(path)}").fetchall())
         for path in sorted(side.parquet.glob("*.parquet"))
+        if tables is None or path.stem in tables
     }
 
 

@@ -12,33 +12,32 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
-from orchestration.release.engine import scan, text
-from orchestration.release.tables import RELEASE_ID
+from orchestration.release.engine import text
+from orchestration.release.tables import RELEASE_ID, Column
 
 STAMPED_COLUMNS = (RELEASE_ID, "run_id")
 
 
-def content_checksum(con: duckdb.DuckDBPyConnection, parquet: Path) -> str:
+def content_checksum(con: duckdb.DuckDBPyConnection, parquet: Path, columns: Sequence[Column]) -> str:
     """`sha256:` and the SHA-256 of a table's content without STAMPED_COLUMNS: names, types, values and row order.
 
     Equal for equal tables that the same DuckDB version wrote by `copy_to_parquet`.
     """
-    stamped, file = ", ".join(text(one) for one in STAMPED_COLUMNS), text(glob.escape(str(parquet)))
-    columns = con.execute(f"describe from {scan(parquet)}").fetchall()
-    head = [(column[0], column[1]) for column in columns if column[0] not in STAMPED_COLUMNS]
+    told = [(column.name, column.data_type) for column in columns if column.name not in STAMPED_COLUMNS]
+    digest = hashlib.sha256(json.dumps(told).encode())
     # DuckDB names no dictionary page where a chunk has none.
     chunks = con.execute(
-        "select least(data_page_offset, coalesce(dictionary_page_offset, data_page_offset)), "
-        f"total_compressed_size from parquet_metadata({file}) where path_in_schema not in ({stamped}) "
-        "order by row_group_id, column_id"
+        "select row_group_id, column_id, coalesce(dictionary_page_offset, data_page_offset), total_compressed_size "
+        f"from parquet_metadata({text(glob.escape(str(parquet)))}) "
+        f"where path_in_schema not in ({', '.join(text(one) for one in STAMPED_COLUMNS)})"
     ).fetchall()
-    digest = hashlib.sha256(json.dumps(head).encode())
     with parquet.open("rb") as handle:
-        for offset, size in chunks:
+        for _, _, offset, size in sorted(chunks):
             handle.seek(offset)
             digest.update(handle.read(size))
     return f"sha256:{digest.hexdigest()}"

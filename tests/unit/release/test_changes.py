@@ -89,7 +89,8 @@ def test_leads_are_told_when_new_gone_or_regraded(tmp_path: Path) -> None:
         with session(tmp_path) as con:
             con.execute(
                 f"copy (select id as lead_id, 'Anomalous passage: ' || id as lead_name, grade, usd as passage_fob_usd, "
-                f"'RUS_2022' as embargo_code, row_number() over (order by usd desc) as lead_rank from (values {grades}) t(id, grade, usd)) to '{folder / 'mart_passage_lead.parquet'}'"
+                f"'RUS_2022' as embargo_code, row_number() over (order by usd desc) as lead_rank"
+                f" from (values {grades}) t(id, grade, usd)) to '{folder / 'mart_passage_lead.parquet'}'"
             )
         sides[name] = Side(f"r-{name}", folder, ())
     with session(tmp_path) as con:
