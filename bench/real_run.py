@@ -154,7 +154,7 @@ def tell(database: Path) -> None:
         print(f"  unaccounted for in any reporter's period, at most: {share[3]:.3e} USD")
         told = con.execute(
             "select sum(keys_added_count), sum(keys_removed_count), sum(keys_revised_count), sum(keys_unchanged_count) "
-            "from marts.mart_data_revision"
+            "from marts.mart_revision"
         ).fetchall()[0]
         print("  revisions: added {}, removed {}, revised {}, unchanged {}".format(*told))
         for status, count in con.execute(

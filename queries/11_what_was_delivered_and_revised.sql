@@ -24,7 +24,7 @@ revisions as (
         cast(sum(keys_revised_count) as bigint) as keys_revised_count,
         cast(sum(keys_unchanged_count) as bigint) as keys_unchanged_count,
         sum(newer_value_usd) - sum(older_value_usd) as revision_value_usd
-    from marts.mart_data_revision
+    from marts.mart_revision
     group by newer_delivery_id
 ),
 

@@ -28,7 +28,7 @@ REQUIRED_TABLES = (
     "fct_reporter_coverage",
     "mart_cif_model",
     "mart_conservation",
-    "mart_data_revision",
+    "mart_revision",
     "mart_discrepancy",
     "mart_quarantine",
     "mart_reporter_reliability",

@@ -6,6 +6,7 @@ Belongs here: which of those changes are told and in what words. Does not belong
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ import duckdb
 
 from orchestration.alerts.model import NOT_A_FINDING, Alert, AlertError, Kind
 from orchestration.release import PublishedRelease
-from orchestration.release.changes import LeadChange, count_of, lead_changes
+from orchestration.release.changes import LeadChange, Side, compare_leads
 from orchestration.release.engine import scan, session, text
 
 _KINDS: dict[str, Kind] = {"new": "lead_new", "gone": "lead_gone", "regraded": "lead_regraded"}
@@ -41,7 +42,8 @@ def lead_alerts(
 def _changes(previous: PublishedRelease, release: PublishedRelease) -> tuple[LeadChange, ...] | None:
     try:
         with TemporaryDirectory() as scratch, session(Path(scratch), threads=1) as con:
-            return lead_changes(con, previous.path / "parquet", release.path / "parquet")
+            before, after = (Side(one.release_id, one.path / "parquet", ()) for one in (previous, release))
+            return compare_leads(con, after, before)
     except duckdb.Error as error:
         raise _unreadable(f"{previous.release_id} and {release.release_id}", error) from error
 
@@ -52,13 +54,15 @@ def _single(one: LeadChange, previous: PublishedRelease, release: PublishedRelea
         "new": f"New anomalous passage of grade {one.grade_after}: {name}.",
         "gone": f"Anomalous passage of grade {one.grade_before} is no longer a lead: {name}.",
         "regraded": f"Anomalous passage regraded from {one.grade_before} to {one.grade_after}: {name}.",
-    }[one.change]
-    passage = "unknown" if one.passage_fob_usd is None else f"{one.passage_fob_usd:,.0f}"
-    unit = "USD FOB, in the release before" if one.change == "gone" else "USD FOB"
+    }[one.change_kind]
+    is_gone = one.change_kind == "gone"
+    value_usd = one.passage_before_fob_usd if is_gone else one.passage_after_fob_usd
+    passage = "unknown" if value_usd is None else f"{value_usd:,.0f}"
+    unit = "USD FOB, in the release before" if is_gone else "USD FOB"
     where = f"from marts.mart_passage_lead where lead_id = {text(one.lead_id)}"
-    columns = "count(*) as rows_of_this_lead" if one.change == "gone" else _COLUMNS
+    columns = "count(*) as rows_of_this_lead" if is_gone else _COLUMNS
     return Alert(
-        kind=_KINDS[one.change],
+        kind=_KINDS[one.change_kind],
         subject=one.lead_id,
         message=f"{headline}\nPassage ({unit}): {passage}. {NOT_A_FINDING}",
         release_id=release.release_id,
@@ -75,7 +79,7 @@ def _single(one: LeadChange, previous: PublishedRelease, release: PublishedRelea
 def _rest_summary(
     rest: Sequence[LeadChange], previous: PublishedRelease, release: PublishedRelease, lowest_grade: str
 ) -> Alert:
-    counts = {change: count_of(rest, change) for change in _KINDS}
+    counts = Counter(one.change_kind for one in rest)
     return Alert(
         kind="leads_summary",
         subject="the rest",
@@ -83,7 +87,7 @@ def _rest_summary(
         f"{counts['gone']} gone.\nCHANGES.md of the release lists the largest. {NOT_A_FINDING}",
         release_id=release.release_id,
         query=_leads_query(lowest_grade),
-        facts={**{change: str(count) for change, count in counts.items()}, "since_release": previous.release_id},
+        facts={**{kind: str(counts[kind]) for kind in _KINDS}, "since_release": previous.release_id},
     )
 
 

@@ -15,13 +15,22 @@ from pathlib import Path
 import duckdb
 
 from orchestration.release.audit_record import AuditRecord, published_checks, published_form
+from orchestration.release.change_tables import write_change_tables
 from orchestration.release.changes import Side, describe_changes
 from orchestration.release.checksums import write_checksums
+from orchestration.release.content import content_checksum
 from orchestration.release.database import write_database
 from orchestration.release.engine import copy_to_parquet, name, scan, session, text
 from orchestration.release.files import json_text, seal, write_text
-from orchestration.release.manifest import MANIFEST, field_type, is_for_spreadsheets, make_manifest
-from orchestration.release.tables import RELEASE_ID, Table
+from orchestration.release.manifest import (
+    MANIFEST,
+    Listing,
+    field_type,
+    is_for_spreadsheets,
+    make_manifest,
+    told_checksums,
+)
+from orchestration.release.tables import CHANGES_SCHEMA, RELEASE_ID, SCHEMA, Table
 
 DATABASE = "warehouse.duckdb"
 AUDIT = "audit.json"
@@ -45,19 +54,24 @@ def build_release(folder: Path, content: Content) -> None:
     Everything but warehouse.duckdb and the line of its hash is byte for byte the same for the same content.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    for part in ("parquet", "csv"):
+    for part in ("parquet", "csv", CHANGES_SCHEMA):
         (folder / part).mkdir(parents=True)
     with session(folder.parent) as con:
         for table in content.tables:
             _stamp(con, content, table, folder)
+        new, old = _sides(con, folder, content)
+        changes = write_change_tables(con, folder / CHANGES_SCHEMA, new, old)
         # Side by side, because neither keeps more than one core busy.
         with con.cursor() as own, ThreadPoolExecutor(1) as beside:
-            spreadsheets = beside.submit(_write_spreadsheets, own, content.tables, folder)
-            write_database(con, folder / DATABASE, content.tables, folder / "parquet")
+            spreadsheets = beside.submit(_write_spreadsheets, own, content.tables, folder / "parquet", folder / "csv")
+            schemas = {SCHEMA: (content.tables, folder / "parquet"), CHANGES_SCHEMA: (changes, folder / CHANGES_SCHEMA)}
+            write_database(con, folder / DATABASE, schemas)
             spreadsheets.result()
-        write_text(folder / CHANGES, _changes(con, folder, content))
+        _write_spreadsheets(con, changes, folder / CHANGES_SCHEMA, folder / CHANGES_SCHEMA)
+        write_text(folder / CHANGES, describe_changes(con, new, old, content.record.source))
     write_text(folder / AUDIT, published_form(content.record, content.release_id))
-    manifest = make_manifest(folder, content.tables, content.release_id, content.record)
+    listed = Listing(content.tables, new.content_checksums, changes)
+    manifest = make_manifest(folder, listed, content.release_id, content.record)
     write_text(folder / MANIFEST, json_text(manifest))
     write_checksums(folder)
     seal(folder)
@@ -69,9 +83,9 @@ def _stamp(con: duckdb.DuckDBPyConnection, content: Content, table: Table, folde
     copy_to_parquet(con, stamped, path)
 
 
-def _write_spreadsheets(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], folder: Path) -> None:
+def _write_spreadsheets(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], parquet: Path, csv: Path) -> None:
     for table in filter(is_for_spreadsheets, tables):
-        _write_csv(con, table, folder / "parquet" / f"{table.name}.parquet", folder / "csv" / f"{table.name}.csv")
+        _write_csv(con, table, parquet / f"{table.name}.parquet", csv / f"{table.name}.csv")
 
 
 def _write_csv(con: duckdb.DuckDBPyConnection, table: Table, parquet: Path, path: Path) -> None:
@@ -83,8 +97,13 @@ def _write_csv(con: duckdb.DuckDBPyConnection, table: Table, parquet: Path, path
     )
 
 
-def _changes(con: duckdb.DuckDBPyConnection, folder: Path, content: Content) -> str:
-    old = content.previous
-    before = Side(old.name, old / "parquet", published_checks(old / AUDIT)) if old is not None else None
-    after = Side(content.release_id, folder / "parquet", content.record.checks)
-    return describe_changes(con, after, before, content.record.source)
+def _sides(con: duckdb.DuckDBPyConnection, folder: Path, content: Content) -> tuple[Side, Side | None]:
+    """The stamped release and the one before it, as the comparison takes them."""
+    old, parquet = content.previous, folder / "parquet"
+    checksums = {
+        table.name: content_checksum(con, parquet / f"{table.name}.parquet", table.columns) for table in content.tables
+    }
+    after = Side(content.release_id, parquet, content.record.checks, checksums)
+    if old is None:
+        return after, None
+    return after, Side(old.name, old / "parquet", published_checks(old / AUDIT), told_checksums(old))

@@ -1,13 +1,14 @@
 """CHANGES.md: what moved since the last release of this line (the same source).
 
-Belongs here: comparing two releases and telling it, in a fixed order and without a clock. Does not belong here: any
-verdict on what moved (the gate's release-to-release checks give that).
+Belongs here: comparing two releases and telling it, in a fixed order and without a clock. Does not belong here: the
+comparison as tables (`change_tables`), and any verdict on what moved (the gate's release-to-release checks give that).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,38 @@ MOVED = 0.01
 """Relative difference from which a reconciled value is told as moved: parameters are fitted anew in every run."""
 ANOMALOUS_Q = 0.05
 """False-discovery rate below which a gap is told as anomalous."""
+LEADS = "mart_passage_lead"
+REVISION_KEY = ("frequency", "period", "reporter_code", "older_delivery_id", "newer_delivery_id")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One release in the comparison: its id, its Parquet folder and its checks."""
+    """One release in the comparison: its id, its Parquet folder, its checks, content checksums by table."""
 
     release_id: str
     parquet: Path
     checks: tuple[CheckResult, ...]
+    content_checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Pair:
+class LeadChange:
+    """One lead that is new, gone or of another grade; values in FOB USD, NULL on the side where it is not."""
+
+    lead_id: str
+    lead_name: str
+    embargo_code: str | None
+    change_kind: str
+    grade_before: str | None
+    grade_after: str | None
+    passage_before_fob_usd: float | None
+    passage_after_fob_usd: float | None
+    rank_before: int | None
+    rank_after: int | None
+
+
+@dataclass(frozen=True)
+class Pair:
     """Two releases under comparison, with the columns of every table on either side."""
 
     con: duckdb.DuckDBPyConnection
@@ -67,20 +87,44 @@ class _Pair:
         return list(self.con.execute(sql).fetchall())
 
 
-@dataclass(frozen=True)
-class LeadChange:
-    """One lead whose grade is another than before; None: not a lead before, or no longer one. Passage in USD FOB."""
+def pair_of(con: duckdb.DuckDBPyConnection, new: Side, old: Side, tables: Collection[str] | None = None) -> Pair:
+    """Two releases, ready to be compared by these tables; by all when none are named."""
+    return Pair(con, old, new, _columns(con, old, tables), _columns(con, new, tables))
 
-    lead_id: str
-    lead_name: str
-    grade_before: str | None
-    grade_after: str | None
-    passage_fob_usd: float | None
 
-    @property
-    def change(self) -> str:
-        """`new`, `gone` or `regraded`."""
-        return "new" if self.grade_before is None else "gone" if self.grade_after is None else "regraded"
+def compare_leads(con: duckdb.DuckDBPyConnection, new: Side, old: Side) -> tuple[LeadChange, ...] | None:
+    """Leads that are new, gone or of another grade since the older release, the best grade and largest value first.
+
+    None when one of the releases lacks the leads or a column that is compared.
+    """
+    pair = pair_of(con, new, old, (LEADS,))
+    return _changed_leads(pair) if leads_are_comparable(pair) else None
+
+
+def leads_are_comparable(pair: Pair) -> bool:
+    """Whether both releases hold leads with what is compared."""
+    columns = ("lead_id", "lead_name", "embargo_code", "grade", "passage_fob_usd", "lead_rank")
+    return pair.have(LEADS, *columns)
+
+
+def moved_leads(pair: Pair) -> str:
+    """SQL of the leads that are new, gone or of another grade: the columns of LeadChange, in no order."""
+    return (
+        f"({pair.source(LEADS)} select lead_id, coalesce(new.lead_name, old.lead_name) as lead_name, "
+        "coalesce(new.embargo_code, old.embargo_code) as embargo_code, case when old.grade is null then 'new' when "
+        "new.grade is null then 'gone' else 'regraded' end as change_kind, old.grade as grade_before, new.grade as "
+        "grade_after, old.passage_fob_usd as passage_before_fob_usd, new.passage_fob_usd as passage_after_fob_usd, "
+        "old.lead_rank as rank_before, new.lead_rank as rank_after from old full join new using (lead_id) "
+        "where old.grade is distinct from new.grade)"
+    )
+
+
+def _changed_leads(pair: Pair) -> tuple[LeadChange, ...]:
+    rows = pair.rows(
+        f"select * from {moved_leads(pair)} order by least(coalesce(grade_before, 'E'), coalesce(grade_after, 'E')), "
+        "coalesce(passage_after_fob_usd, passage_before_fob_usd) desc nulls last, lead_id"
+    )
+    return tuple(LeadChange(*row) for row in rows)
 
 
 def describe_changes(con: duckdb.DuckDBPyConnection, new: Side, old: Side | None, source: str) -> str:
@@ -88,7 +132,7 @@ def describe_changes(con: duckdb.DuckDBPyConnection, new: Side, old: Side | None
     if old is None:
         return f"# Release {new.release_id}\n\nThere is no earlier release of source `{source}` to compare with.\n"
     con.execute("set threads = 1")  # sums of doubles depend on the order of adding
-    pair = _Pair(con, old, new, _columns(con, old), _columns(con, new))
+    pair = pair_of(con, new, old)
     parts = [section(pair) for section in _SECTIONS]
     head = (
         f"# Release {new.release_id}, since {old.release_id}\n\nBoth are of source `{source}`. Gaps are exporter "
@@ -97,7 +141,7 @@ def describe_changes(con: duckdb.DuckDBPyConnection, new: Side, old: Side | None
     return "\n\n".join([head, *parts]) + "\n"
 
 
-def _tables(pair: _Pair) -> str:
+def _tables(pair: Pair) -> str:
     rows: list[Sequence[str]] = []
     for table in sorted({*pair.old_columns, *pair.new_columns}):
         before = pair.row_count(pair.old, table) if table in pair.old_columns else None
@@ -107,7 +151,7 @@ def _tables(pair: _Pair) -> str:
     return "## Rows per table\n\n" + _markdown(("table", "before", "after", "change", "columns"), rows)
 
 
-def _column_changes(pair: _Pair, table: str) -> str:
+def _column_changes(pair: Pair, table: str) -> str:
     if table not in pair.old_columns or table not in pair.new_columns:
         return ""
     before, after = pair.old_columns[table], pair.new_columns[table]
@@ -115,7 +159,18 @@ def _column_changes(pair: _Pair, table: str) -> str:
     return " ".join(new + [f"-{one}" for one in before if one not in after])
 
 
-def _declared(pair: _Pair) -> str:
+def _unchanged(pair: Pair) -> str:
+    title = "## Tables with the same content"
+    before, after = pair.old.content_checksums, pair.new.content_checksums
+    both = sorted(before.keys() & after.keys())
+    if not both:
+        return f"{title}\n\nNot comparable: one of the releases tells no content checksums."
+    same = [table for table in both if before[table] == after[table]]
+    listed = f" Unchanged but for the ids of run and release: {', '.join(same)}." if same else ""
+    return f"{title}\n\n{len(same)} of {len(both)}.{listed}"
+
+
+def _declared(pair: Pair) -> str:
     title = "## Declared value, by reporter, flow and period"
     keys = ("frequency", "period", "reporter_code", "flow_code")
     if not pair.have("mart_conservation", *keys, "declared_usd"):
@@ -146,24 +201,25 @@ def _full_join(keys: Sequence[str], value: str) -> str:
     )
 
 
-def _revisions(pair: _Pair) -> str:
+def _revisions(pair: Pair) -> str:
     title = "## Data sets replaced by a newer delivery"
-    keys = ("frequency", "period", "reporter_code", "older_delivery_id", "newer_delivery_id")
-    told = ("keys_added_count", "keys_removed_count", "keys_revised_count", "older_value_usd", "newer_value_usd")
-    if not pair.have("mart_data_revision", *keys, *told):
+    keys, counts = REVISION_KEY, ("keys_added_count", "keys_removed_count", "keys_revised_count")
+    told = (*counts, "older_value_usd", "newer_value_usd", "value_moved_usd")
+    if not pair.have("mart_revision", *keys, *told):
         return _not_comparable(title)
-    found = pair.source("mart_data_revision") + f"from new anti join old using ({', '.join(keys)}) "
+    found = pair.source("mart_revision") + f"from new anti join old using ({', '.join(keys)}) "
     count = pair.rows(f"{found} select count(*)")[0][0]
     rows = pair.rows(
-        f"{found} select {', '.join((*keys, *told))} order by abs(newer_value_usd - older_value_usd) desc nulls last, "
+        f"{found} select {', '.join((*keys, *told))} order by value_moved_usd desc nulls last, "
         f"{', '.join(keys)} limit {TOLD_ROWS}"
     )
-    shown = [(*row[:5], *(_count(n) for n in row[5:8]), _usd(row[8]), _usd(row[9])) for row in rows]
-    heads = ("frequency", "period", "reporter", "older", "newer", "added", "removed", "revised", "USD before", "after")
+    shown = [(*row[:5], *(_count(n) for n in row[5:8]), *(_usd(n) for n in row[8:])) for row in rows]
+    keys_told = ("frequency", "period", "reporter", "older", "newer", "added", "removed", "revised")
+    heads = (*keys_told, "USD before", "after", "moved")
     return f"{title}\n\nSince the last release: {count:,}." + _largest(heads, shown, count)
 
 
-def _flows(pair: _Pair) -> str:
+def _flows(pair: Pair) -> str:
     title = "## Mirror flows"
     columns = ("mirror_flow_id", "status", "reconciled_fob_usd", "gap_fob_usd")
     if not pair.have("fct_mirror_flow", *columns):
@@ -195,7 +251,7 @@ def _flows(pair: _Pair) -> str:
     )
 
 
-def _discrepancies(pair: _Pair) -> str:
+def _discrepancies(pair: Pair) -> str:
     title = "## Anomalous gaps"
     columns = ("mirror_flow_id", "gap_fob_usd", "q_value")
     if not pair.have("mart_discrepancy", *columns):
@@ -219,52 +275,28 @@ def _discrepancies(pair: _Pair) -> str:
     )
 
 
-def lead_changes(con: duckdb.DuckDBPyConnection, old: Path, new: Path) -> tuple[LeadChange, ...] | None:
-    """Leads that are new, gone or of another grade in `new` since `old`: best grade first, then by passage.
-
-    Both are the Parquet folders of releases. None when one of them lacks the table or its columns. Raises duckdb.Error
-    when a file cannot be read.
-    """
-    before, after = Side("", old, ()), Side("", new, ())
-    return _moved_leads(_Pair(con, before, after, _columns(con, before), _columns(con, after)))
-
-
-def _moved_leads(pair: _Pair) -> tuple[LeadChange, ...] | None:
-    if not pair.have("mart_passage_lead", "lead_id", "lead_name", "grade", "passage_fob_usd"):
-        return None
-    rows = pair.rows(
-        pair.source("mart_passage_lead")
-        + ", moved as (select lead_id, coalesce(new.lead_name, old.lead_name) as lead_name, old.grade as before, "
-        "new.grade as after, coalesce(new.passage_fob_usd, old.passage_fob_usd) as passage_fob_usd from old full join "
-        "new using (lead_id) where old.grade is distinct from new.grade) "
-        "select lead_id, lead_name, before, after, passage_fob_usd from moved order by "
-        "least(coalesce(before, 'E'), coalesce(after, 'E')), passage_fob_usd desc nulls last, lead_id"
-    )
-    return tuple(LeadChange(*row) for row in rows)
-
-
-def _leads(pair: _Pair) -> str:
+def _leads(pair: Pair) -> str:
     title = "## Leads"
-    moved = _moved_leads(pair)
-    if moved is None:
+    if not leads_are_comparable(pair):
         return _not_comparable(title)
-    new = count_of(moved, "new")
-    gone = count_of(moved, "gone")
+    moved = _changed_leads(pair)
+    kinds = Counter(lead.change_kind for lead in moved)
     told = [
-        (one.lead_name, one.grade_before or "new", one.grade_after or "gone", _usd(one.passage_fob_usd), one.lead_id)
-        for one in moved[:TOLD_ROWS]
+        (
+            lead.lead_name,
+            lead.grade_before or "new",
+            lead.grade_after or "gone",
+            _usd(lead.passage_before_fob_usd if lead.grade_after is None else lead.passage_after_fob_usd),
+            lead.lead_id,
+        )
+        for lead in moved[:TOLD_ROWS]
     ]
-    return f"{title}\n\nNew: {new:,}. Gone: {gone:,}. Regraded: {len(moved) - new - gone:,}." + _largest(
+    return f"{title}\n\nNew: {kinds['new']:,}. Gone: {kinds['gone']:,}. Regraded: {kinds['regraded']:,}." + _largest(
         ("lead", "grade before", "after", "passage USD FOB", "lead id"), told, len(moved)
     )
 
 
-def count_of(moved: Iterable[LeadChange], change: str) -> int:
-    """How many of the leads moved in one way: `new`, `gone` or `regraded`."""
-    return len([one for one in moved if one.change == change])
-
-
-def _checks(pair: _Pair) -> str:
+def _checks(pair: Pair) -> str:
     before = {check_id(check): check for check in pair.old.checks}
     after = {check_id(check): check for check in pair.new.checks}
     rows = [
@@ -276,8 +308,9 @@ def _checks(pair: _Pair) -> str:
     return f"{title}\n\n" + (_markdown(("check", "before", "after", "bound"), rows) if rows else "None.")
 
 
-_SECTIONS: tuple[Callable[[_Pair], str], ...] = (
+_SECTIONS: tuple[Callable[[Pair], str], ...] = (
     _tables,
+    _unchanged,
     _declared,
     _revisions,
     _leads,
@@ -287,10 +320,11 @@ _SECTIONS: tuple[Callable[[_Pair], str], ...] = (
 )
 
 
-def _columns(con: duckdb.DuckDBPyConnection, side: Side) -> dict[str, tuple[str, ...]]:
+def _columns(con: duckdb.DuckDBPyConnection, side: Side, tables: Collection[str] | None) -> dict[str, tuple[str, ...]]:
     return {
         path.stem: tuple(str(row[0]) for row in con.execute(f"describe from {scan(path)}").fetchall())
         for path in sorted(side.parquet.glob("*.parquet"))
+        if tables is None or path.stem in tables
     }
 
 

@@ -7,14 +7,14 @@ hold. DuckDB 2 writes a storage version by default that no 1.x client reads, so 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from orchestration.release.engine import name, scan, text
 from orchestration.release.errors import ReleaseError
-from orchestration.release.tables import SCHEMA, Table
+from orchestration.release.tables import Table
 
 STORAGE_VERSION = "v1.0.0"
 STORAGE_NUMBER = 64
@@ -24,22 +24,28 @@ _MAGIC = b"DUCK"
 _MAGIC_AT = 8
 
 
-def write_database(con: duckdb.DuckDBPyConnection, path: Path, tables: Sequence[Table], parquet: Path) -> None:
+def write_database(
+    con: duckdb.DuckDBPyConnection, path: Path, schemas: Mapping[str, tuple[Sequence[Table], Path]]
+) -> None:
     """Create a fresh file with every table of the release, its rows in the Parquet file's order, and all comments.
 
-    Raises ReleaseError when the file is not what older clients and readers need.
+    `schemas` gives, by name of schema, its tables and the folder of their Parquet files. Raises ReleaseError when the
+    file is not what older clients and readers need.
     """
     con.execute(f"attach {text(path)} as release (storage_version {text(STORAGE_VERSION)})")
-    con.execute(f"create schema release.{SCHEMA}")
-    for table in tables:
-        con.execute(f"create table {_qualified(table)} as select * from {scan(parquet / f'{table.name}.parquet')}")
+    for schema, (tables, parquet) in schemas.items():
+        con.execute(f"create schema release.{schema}")
+        for table in tables:
+            rows = f"select * from {scan(parquet / f'{table.name}.parquet')}"
+            con.execute(f"create table {_qualified(schema, table)} as {rows}")
     con.execute("begin")
-    for table in tables:
-        _describe(con, table)
+    for schema, (tables, _) in schemas.items():
+        for table in tables:
+            _describe(con, schema, table)
     con.execute("commit")
     con.execute("checkpoint release")
     con.execute("detach release")
-    _prove(path, tables)
+    _prove(path, {schema: tables for schema, (tables, _) in schemas.items()})
 
 
 def storage_number(path: Path) -> int:
@@ -51,17 +57,18 @@ def storage_number(path: Path) -> int:
     return int(struct.unpack_from("<Q", head, _MAGIC_AT + len(_MAGIC))[0])
 
 
-def _qualified(table: Table) -> str:
-    return f"release.{SCHEMA}.{name(table.name)}"
+def _qualified(schema: str, table: Table) -> str:
+    return f"release.{schema}.{name(table.name)}"
 
 
-def _describe(con: duckdb.DuckDBPyConnection, table: Table) -> None:
-    con.execute(f"comment on table {_qualified(table)} is {text(table.description)}")
+def _describe(con: duckdb.DuckDBPyConnection, schema: str, table: Table) -> None:
+    qualified = _qualified(schema, table)
+    con.execute(f"comment on table {qualified} is {text(table.description)}")
     for column in table.published_columns:
-        con.execute(f"comment on column {_qualified(table)}.{name(column.name)} is {text(column.description)}")
+        con.execute(f"comment on column {qualified}.{name(column.name)} is {text(column.description)}")
 
 
-def _prove(path: Path, tables: Sequence[Table]) -> None:
+def _prove(path: Path, schemas: Mapping[str, Sequence[Table]]) -> None:
     """Open the file as a reader does; a wrong file must never reach one."""
     number = storage_number(path)
     if number != STORAGE_NUMBER:
@@ -69,8 +76,8 @@ def _prove(path: Path, tables: Sequence[Table]) -> None:
     if path.with_name(path.name + ".wal").exists():
         raise _unusable(path, "a part of it still stands in a .wal file beside it")
     with duckdb.connect(str(path), read_only=True) as con:
-        for table in tables:
-            found = con.execute(f"select count(*) from {SCHEMA}.{name(table.name)}").fetchall()[0][0]
+        for schema, table in ((schema, table) for schema, tables in schemas.items() for table in tables):
+            found = con.execute(f"select count(*) from {schema}.{name(table.name)}").fetchall()[0][0]
             if found != table.row_count:
                 raise _unusable(path, f"{table.name} has {found} rows, its Parquet file {table.row_count}")
         bare = con.execute(

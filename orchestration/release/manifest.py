@@ -2,21 +2,27 @@
 
 Belongs here: names, types, units, descriptions, row counts and hashes as data. Does not belong here: writing tables.
 Parquet resources come first, one per table; the CSV of a table is a resource of its own with the same schema. The
-hash of warehouse.duckdb stands in checksums.sha256 only: that file is not byte-reproducible, the manifest is.
+hash of warehouse.duckdb stands in checksums.sha256 only: that file is not byte-reproducible, the manifest is. What
+moved since the release before comes last, because it is no part of the content that the release id hashes.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestration.release.audit_record import AuditRecord
+from orchestration.release.errors import ReleaseError
 from orchestration.release.files import sha256_of
-from orchestration.release.tables import Column, Table
+from orchestration.release.tables import CHANGES_SCHEMA, Column, Table
 
 MANIFEST = "datapackage.json"
+CONTENT = "content_checksum"
+"""Entry of a resource: checksum of what the table says, apart from the ids of run and release."""
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
 CSV_ROW_LIMIT = 1_048_575
 """Rows that Excel and LibreOffice hold beside the header."""
@@ -52,6 +58,15 @@ _UNITS = (
 _QUANTILE = re.compile(r"_p\d\d$")
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What a manifest lists: the tables, the checksum of each one's content, and the tables of changes."""
+
+    tables: Sequence[Table]
+    content_checksums: Mapping[str, str]
+    changes: Sequence[Table]
+
+
 def field_type(column: Column) -> str | None:
     """The frictionless type of a column; None for types that a release does not carry."""
     return _TYPES.get(column.data_type)
@@ -76,8 +91,26 @@ def _cells(table: Table) -> int:
     return table.row_count * len(table.published_columns)
 
 
-def make_manifest(folder: Path, tables: Sequence[Table], release_id: str, record: AuditRecord) -> Mapping[str, Any]:
+def told_checksums(release: Path) -> Mapping[str, str]:
+    """Content checksums by table as a release's manifest tells them; empty where it tells none.
+
+    Raises ReleaseError when it cannot be read.
+    """
+    try:
+        said = json.loads((release / MANIFEST).read_text(encoding="utf-8"))["resources"]
+        return {one["name"]: one[CONTENT] for one in said if one["format"] == "parquet" and CONTENT in one}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReleaseError(
+            f"The manifest of release {release.name} cannot be read ({error!r}), so it is not known which tables are "
+            "unchanged since. Move the damaged release away; if it is the published one, roll back to another first."
+        ) from error
+
+
+def make_manifest(folder: Path, listed: Listing, release_id: str, record: AuditRecord) -> Mapping[str, Any]:
     """The manifest of the release whose Parquet and CSV files stand in a folder."""
+    tables, sheets = listed.tables, [table for table in listed.tables if is_for_spreadsheets(table)]
+    moved, moved_sheets = listed.changes, [table for table in listed.changes if is_for_spreadsheets(table)]
+    checksums = listed.content_checksums
     return {
         "$schema": PROFILE,
         "name": "mirror-warehouse",
@@ -94,18 +127,20 @@ def make_manifest(folder: Path, tables: Sequence[Table], release_id: str, record
         "left_out_of_csv": {
             table.name: f"{table.row_count} rows, {_cells(table)} cells; spreadsheets hold {CSV_ROW_LIMIT} rows and "
             f"{CSV_CELL_LIMIT} cells. Use the Parquet file or warehouse.duckdb."
-            for table in tables
+            for table in (*tables, *moved)
             if not is_for_spreadsheets(table)
         },
         "resources": [
-            *(_parquet_resource(folder, table) for table in tables),
-            *(_csv_resource(folder, table) for table in tables if is_for_spreadsheets(table)),
+            *(_parquet_resource(folder, "parquet", table) | {CONTENT: checksums[table.name]} for table in tables),
+            *(_csv_resource(folder, "csv", table) | {CONTENT: checksums[table.name]} for table in sheets),
+            *(_parquet_resource(folder, CHANGES_SCHEMA, table) for table in moved),
+            *(_csv_resource(folder, CHANGES_SCHEMA, table) for table in moved_sheets),
         ],
     }
 
 
-def _parquet_resource(folder: Path, table: Table) -> dict[str, Any]:
-    path = f"parquet/{table.name}.parquet"
+def _parquet_resource(folder: Path, part: str, table: Table) -> dict[str, Any]:
+    path = f"{part}/{table.name}.parquet"
     return {
         "name": table.name,
         "type": "table",
@@ -116,8 +151,8 @@ def _parquet_resource(folder: Path, table: Table) -> dict[str, Any]:
     }
 
 
-def _csv_resource(folder: Path, table: Table) -> dict[str, Any]:
-    path = f"csv/{table.name}.csv"
+def _csv_resource(folder: Path, part: str, table: Table) -> dict[str, Any]:
+    path = f"{part}/{table.name}.csv"
     return {
         "name": f"{table.name}-csv",
         "type": "table",

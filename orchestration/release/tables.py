@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SCHEMA = "marts"
+CHANGES_SCHEMA = "changes"
+"""Schema of what moved since the release before, and its folder in a release: no part of the hashed content."""
 AUDIT_TABLE = "mart_audit_result"
 RELEASE_ID = "release_id"
 RELEASE_ID_DESCRIPTION = "Id of the release that holds the row: a hash of the content of all its tables."

@@ -32,7 +32,7 @@ PUBLIC_MARTS = {
     "dim_control", "dim_period", "dim_place", "dim_place_role", "dim_product", "dim_product_family",
     "dim_source_file", "fct_declaration", "fct_mirror_flow", "fct_mirror_total", "fct_nes_reallocation",
     "fct_reporter_coverage",
-    "mart_audit_result", "mart_cif_model", "mart_conservation", "mart_data_revision", "mart_discrepancy",
+    "mart_audit_result", "mart_cif_model", "mart_conservation", "mart_revision", "mart_discrepancy",
     "mart_quarantine", "mart_reporter_reliability", "mart_unit_value",
     "mart_corridor_profile", "mart_lead_evidence", "mart_lead_explanation",
     "mart_passage_lead", "mart_place_profile", "mart_placebo_rate",

@@ -103,6 +103,10 @@ def _revisions() -> pl.DataFrame:
         "keys_unchanged_count": 3,
         "older_value_usd": 10.0,
         "newer_value_usd": 12.0,
+        "value_added_usd": 3.0,
+        "value_removed_usd": 2.0,
+        "value_moved_usd": 7.0,
+        "net_change_usd": 2.0,
         "editions_changed_count": 0,
     }
     return pl.DataFrame([row], schema=REVISIONS)

@@ -19,6 +19,10 @@ renamed as (
         keys_unchanged_count,
         older_value_usd,
         newer_value_usd,
+        value_added_usd,
+        value_removed_usd,
+        value_moved_usd,
+        net_change_usd,
         editions_changed_count
     from source
 

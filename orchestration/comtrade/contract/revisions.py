@@ -20,8 +20,9 @@ _SET = ("frequency", "period", "product_code")
 def measure_revisions(frame: pl.DataFrame) -> pl.DataFrame:
     """One row per reporter, period and pair of consecutive vintages (schema REVISIONS, USD).
 
-    A key is (flow, partner, product); it is revised when its value differs at all. `frame` holds the counting
-    rows of every delivery, superseded ones too, with `_rank` and `_counts`.
+    A key is (flow, partner, product); it is revised when its value differs at all. Value moved adds up what every
+    key moved by, whichever way: a key on one side only counts whole. `frame` holds the counting rows of every
+    delivery, superseded ones too, with `_rank` and `_counts`.
     """
     keys = (
         frame.filter(pl.col("_counts"))
@@ -76,6 +77,7 @@ def _count_changes(keys: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
     before, after = pl.col("older_usd"), pl.col("newer_usd")
     editions_differ = pl.col("older_revision").ne_missing(pl.col("newer_revision"))
     kept = before.is_not_null() & after.is_not_null()
+    change = after.fill_null(0.0) - before.fill_null(0.0)
     grain = ["frequency", "period", "reporter_code", *_PAIR]
     frame = (
         rows.sort(*_KEY, *_PAIR)
@@ -87,6 +89,10 @@ def _count_changes(keys: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
             count_where(kept & (before == after)).alias("keys_unchanged_count"),
             exact_sum(before).alias("older_value_usd"),
             exact_sum(after).alias("newer_value_usd"),
+            exact_sum(after.filter(before.is_null())).alias("value_added_usd"),
+            exact_sum(before.filter(after.is_null())).alias("value_removed_usd"),
+            exact_sum(change.abs()).alias("value_moved_usd"),
+            exact_sum(change).alias("net_change_usd"),
             count_where(kept & editions_differ).alias("editions_changed_count"),
         )
     )

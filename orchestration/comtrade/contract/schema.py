@@ -155,6 +155,10 @@ REVISIONS: Schema = {
     "keys_unchanged_count": _COUNT,
     "older_value_usd": _NUMBER,
     "newer_value_usd": _NUMBER,
+    "value_added_usd": _NUMBER,
+    "value_removed_usd": _NUMBER,
+    "value_moved_usd": _NUMBER,
+    "net_change_usd": _NUMBER,
     "editions_changed_count": _COUNT,
 }
 BALANCE: Schema = {"account": _TEXT, "account_reason": _TEXT, "declaration_count": _COUNT, "value_usd": _NUMBER}

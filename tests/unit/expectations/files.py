@@ -95,7 +95,7 @@ def write_staging(world: World, path: Path) -> None:
             "dim_place_role": f"select distinct reporter_code as place_code, {marks} from declarations",
             "mart_cif_model": f"select distinct frequency, {marks} from reliability",
             "mart_conservation": f"select distinct reporter_code, {marks} from declarations",
-            "mart_data_revision": f"select distinct delivery_id, {marks} from declarations",
+            "mart_revision": f"select distinct delivery_id, {marks} from declarations",
             "mart_quarantine": f"select declaration_id, {marks} from declarations where account = 'quarantine'",
             "mart_reporter_reliability": f"select *, '{RUN_ID}' as run_id from reliability",
             "mart_unit_value": "select mirror_flow_id, z_score, net_weight_z_score, unit_value_z_score, "

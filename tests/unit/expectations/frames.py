@@ -64,7 +64,7 @@ PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "dim_place_role": ("place_code",),
     "mart_cif_model": ("frequency",),
     "mart_conservation": ("reporter_code",),
-    "mart_data_revision": ("delivery_id",),
+    "mart_revision": ("delivery_id",),
     "mart_quarantine": ("declaration_id",),
     "mart_reporter_reliability": (
         "frequency",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.release.audit_record import published_checks
-from orchestration.release.changes import Side, describe_changes
+from orchestration.release.changes import Side, compare_leads, describe_changes
 from orchestration.release.engine import session
 from tests.unit.release.conftest import MakeRun, Published
 from tests.unit.release.world import Run, failed
@@ -49,7 +50,7 @@ def test_both_releases_are_named_when_there_is_an_earlier_one(told: str, publish
 def test_row_counts_are_told_when_they_move(told: str) -> None:
     rows = section(told, "Rows per table")
     assert "| fct_declaration | 40 | 40 | +0 |  |" in rows
-    assert "| mart_data_revision | 1 | 2 | +1 |  |" in rows
+    assert "| mart_revision | 1 | 2 | +1 |  |" in rows
 
 
 def test_revised_declarations_are_told_when_values_move(told: str) -> None:
@@ -61,7 +62,7 @@ def test_revised_declarations_are_told_when_values_move(told: str) -> None:
 def test_a_new_delivery_is_told_when_it_replaced_another(told: str) -> None:
     text = section(told, "Data sets replaced by a newer delivery")
     assert text.startswith("Since the last release: 1.")
-    assert "| A | 2020 | 643 | old1 | new1 | 1 | 2 | 3 | 100 | 201 |" in text
+    assert "| A | 2020 | 643 | old1 | new1 | 1 | 2 | 3 | 100 | 201 | 150 |" in text
     assert "old0" not in text
 
 
@@ -87,8 +88,9 @@ def test_leads_are_told_when_new_gone_or_regraded(tmp_path: Path) -> None:
         folder.mkdir()
         with session(tmp_path) as con:
             con.execute(
-                f"copy (select id as lead_id, 'Anomalous passage: ' || id as lead_name, grade, usd as passage_fob_usd "
-                f"from (values {grades}) t(id, grade, usd)) to '{folder / 'mart_passage_lead.parquet'}'"
+                f"copy (select id as lead_id, 'Anomalous passage: ' || id as lead_name, grade, usd as passage_fob_usd, "
+                f"'RUS_2022' as embargo_code, row_number() over (order by usd desc) as lead_rank"
+                f" from (values {grades}) t(id, grade, usd)) to '{folder / 'mart_passage_lead.parquet'}'"
             )
         sides[name] = Side(f"r-{name}", folder, ())
     with session(tmp_path) as con:
@@ -98,6 +100,36 @@ def test_leads_are_told_when_new_gone_or_regraded(tmp_path: Path) -> None:
     assert "| Anomalous passage: b | C | gone | 8 | b |" in text
     assert "| Anomalous passage: d | new | B | 6 | d |" in text
     assert "passage: c" not in text
+    with session(tmp_path) as con:
+        moved = compare_leads(con, sides["new"], sides["old"])
+    assert moved is not None
+    assert [(lead.lead_id, lead.change_kind, lead.rank_before, lead.rank_after) for lead in moved] == [
+        ("a", "regraded", 1, 1), ("d", "new", None, 3), ("b", "gone", 2, None),
+    ]  # fmt: skip
+
+
+def test_leads_are_not_compared_when_a_release_holds_none(published: Published, tmp_path: Path) -> None:
+    side = Side("r-1", published.release.path / "parquet", ())
+    with session(tmp_path) as con:
+        assert compare_leads(con, side, side) is None
+
+
+def test_unchanged_tables_are_told_when_only_their_ids_differ(told: str) -> None:
+    text = section(told, "Tables with the same content")
+    assert text == "1 of 7. Unchanged but for the ids of run and release: dim_place."
+
+
+def test_unchanged_tables_are_not_told_when_the_earlier_release_has_no_checksums(
+    waiting: Run, published: Published
+) -> None:
+    path = waiting.paths.releases / published.release.release_id / "datapackage.json"
+    path.chmod(0o644)
+    said = json.loads(path.read_text(encoding="utf-8"))
+    for resource in said["resources"]:
+        resource.pop("content_checksum", None)
+    path.write_text(json.dumps(said), encoding="utf-8")
+    text = section(changes_of(waiting), "Tables with the same content")
+    assert text == "Not comparable: one of the releases tells no content checksums."
 
 
 def test_checks_are_told_when_their_figure_moved(told: str) -> None:

@@ -24,6 +24,7 @@ from tests.unit.release.conftest import Published
 from tests.unit.release.world import MODELS, Run
 
 PUBLIC = sorted([*MODELS, AUDIT_TABLE])
+CHANGES = ["lead_change", "revision_effect"]
 ARROW_TYPES = {
     "string": {"string", "large_string"},
     "integer": {"int8", "int16", "int32", "int64"},
@@ -57,7 +58,7 @@ def test_the_manifest_says_where_the_release_comes_from_when_read(
     assert manifest["left_out_of_csv"] == {}
 
 
-@pytest.mark.parametrize("table", PUBLIC)
+@pytest.mark.parametrize("table", [*PUBLIC, *CHANGES])
 def test_fields_agree_with_the_parquet_schema_when_compared_column_by_column(
     published: Published, manifest: dict[str, Any], table: str
 ) -> None:
@@ -76,7 +77,7 @@ def test_fields_agree_with_the_parquet_schema_when_compared_column_by_column(
     assert resource["description"].strip()
 
 
-@pytest.mark.parametrize("table", PUBLIC)
+@pytest.mark.parametrize("table", [*PUBLIC, *CHANGES])
 def test_the_csv_resource_agrees_with_its_file_when_compared(
     published: Published, manifest: dict[str, Any], table: str
 ) -> None:
@@ -90,7 +91,7 @@ def test_the_csv_resource_agrees_with_its_file_when_compared(
 
 def test_every_resource_exists_once_when_listed(published: Published, manifest: dict[str, Any]) -> None:
     names = [one["name"] for one in manifest["resources"]]
-    assert sorted(names) == sorted([*PUBLIC, *(f"{table}-csv" for table in PUBLIC)])
+    assert sorted(names) == sorted([*PUBLIC, *CHANGES, *(f"{table}-csv" for table in (*PUBLIC, *CHANGES))])
     assert all((published.release.path / one["path"]).is_file() for one in manifest["resources"])
 
 
@@ -148,11 +149,13 @@ def test_every_table_and_column_is_described_when_the_database_is_opened(publish
         columns = con.execute(
             "select table_name, column_name, comment from duckdb_columns() where not internal"
         ).fetchall()
-    assert [(schema, name) for schema, name, _ in tables] == [("marts", name) for name in PUBLIC]
-    assert all(comment == f"One row of {name}; it's here." for _, name, comment in tables)
+    assert [name for schema, name, _ in tables if schema == "marts"] == PUBLIC
+    assert [name for schema, name, _ in tables if schema == "changes"] == CHANGES
+    assert all(comment == f"One row of {name}; it's here." for schema, name, comment in tables if schema == "marts")
     assert {c for _, _, c in columns if not c} == set()
-    assert sum(name == "release_id" for _, name, _ in columns) == len(PUBLIC)
-    assert all(comment == f"What {name} holds." for _, name, comment in columns if name != "release_id")
+    assert sum(name == "release_id" for _, name, _ in columns) == len(PUBLIC) + len(CHANGES)
+    own = [(name, comment) for table, name, comment in columns if table in PUBLIC and name != "release_id"]
+    assert all(comment == f"What {name} holds." for name, comment in own)
 
 
 def test_the_database_holds_what_the_parquet_files_hold_when_compared(published: Published) -> None:
@@ -195,7 +198,7 @@ def test_a_database_is_refused_when_it_is_not_what_readers_need(tmp_path: Path, 
     with duckdb.connect(str(tmp_path / "w.duckdb")) as con:
         con.execute(sql)
     with pytest.raises(ReleaseError, match=words):
-        database._prove(tmp_path / "w.duckdb", [table])
+        database._prove(tmp_path / "w.duckdb", {"marts": [table]})
 
 
 @pytest.mark.parametrize(
@@ -212,7 +215,7 @@ def test_a_file_is_refused_when_it_is_no_checkpointed_database(
     make_database(tmp_path, table)
     damage(tmp_path / "w.duckdb")
     with pytest.raises(ReleaseError, match=words):
-        database._prove(tmp_path / "w.duckdb", [table])
+        database._prove(tmp_path / "w.duckdb", {"marts": [table]})
 
 
 def test_paths_are_read_as_they_are_when_they_hold_signs_of_patterns(tmp_path: Path) -> None:
@@ -227,7 +230,7 @@ def test_paths_are_read_as_they_are_when_they_hold_signs_of_patterns(tmp_path: P
 def make_database(folder: Path, table: Table) -> None:
     """The database of one table whose Parquet file stands in a folder."""
     with session(folder) as con:
-        write_database(con, folder / "w.duckdb", [table], folder)
+        write_database(con, folder / "w.duckdb", {"marts": ([table], folder)})
 
 
 def two_rows(folder: Path) -> Table:
@@ -241,7 +244,14 @@ def two_rows(folder: Path) -> Table:
 def test_the_parts_of_a_release_are_written_in_order_when_built(waiting: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checksums come last: a file written after them would not verify."""
     order: list[str] = []
-    for step in ("write_database", "describe_changes", "make_manifest", "write_checksums", "seal"):
+    for step in (
+        "write_change_tables",
+        "write_database",
+        "describe_changes",
+        "make_manifest",
+        "write_checksums",
+        "seal",
+    ):
         real = getattr(build, step)
 
         def noted(*args: Any, step: str = step, real: Callable[..., Any] = real) -> Any:
@@ -250,4 +260,11 @@ def test_the_parts_of_a_release_are_written_in_order_when_built(waiting: Run, mo
 
         monkeypatch.setattr(build, step, noted)
     waiting.publish()
-    assert order == ["write_database", "describe_changes", "make_manifest", "write_checksums", "seal"]
+    assert order == [
+        "write_change_tables",
+        "write_database",
+        "describe_changes",
+        "make_manifest",
+        "write_checksums",
+        "seal",
+    ]

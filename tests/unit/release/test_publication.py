@@ -35,10 +35,14 @@ def test_every_part_is_there_when_a_run_is_published(published: Published) -> No
     assert release.is_published
     assert release.release_id == release.path.name
     assert sorted(path.name for path in release.path.iterdir()) == [
-        "CHANGES.md", "audit.json", "checksums.sha256", "csv", "datapackage.json", "parquet", "warehouse.duckdb",
+        "CHANGES.md", "audit.json", "changes", "checksums.sha256", "csv", "datapackage.json", "parquet",
+        "warehouse.duckdb",
     ]  # fmt: skip
     assert sorted(path.stem for path in (release.path / "parquet").iterdir()) == PUBLIC
     assert sorted(path.stem for path in (release.path / "csv").iterdir()) == PUBLIC
+    assert sorted(path.name for path in (release.path / "changes").iterdir()) == [
+        "lead_change.csv", "lead_change.parquet", "revision_effect.csv", "revision_effect.parquet",
+    ]  # fmt: skip
     assert sorted(path.name for path in run.paths.releases.iterdir()) == ["history.json", "latest", release.release_id]
     assert (run.paths.releases / "latest").resolve() == release.path.resolve()
     assert release.row_counts["fct_declaration"] == 40
@@ -56,7 +60,7 @@ def test_every_row_names_its_release_when_read_in_any_form(published: Published)
                 f"read_csv('{release.path}/csv/{table}.csv', all_varchar = true)",
             ):
                 found = con.execute(f"select distinct release_id from {source}").fetchall()
-                assert found == [(release.release_id,)] or (found == [] and table == "mart_data_revision"), source
+                assert found == [(release.release_id,)] or (found == [] and table == "mart_revision"), source
 
 
 def test_equal_bytes_and_the_same_id_come_out_when_the_same_content_is_published_twice(

@@ -72,7 +72,7 @@ MODELS = {
         {**dict.fromkeys(CONSERVATION_KEY, "varchar"), "declared_usd": "double", "declaration_count": "bigint"},
         "select 'A', '2020', lpad(i::varchar, 3, '0'), 'X', 500.0 * i + {v}, i from range(3) t(i)",
     ),
-    "mart_data_revision": Model(
+    "mart_revision": Model(
         REVISION_KEY,
         {
             **dict.fromkeys(REVISION_KEY, "varchar"),
@@ -81,8 +81,9 @@ MODELS = {
             "keys_revised_count": "bigint",
             "older_value_usd": "double",
             "newer_value_usd": "double",
+            "value_moved_usd": "double",
         },
-        "select 'A', '2020', '643', 'old' || i, 'new' || i, i, 2, 3, 100.0, 200.0 + i from range({v}) t(i)",
+        "select 'A', '2020', '643', 'old' || i, 'new' || i, i, 2, 3, 100.0, 200.0 + i, 150.0 from range({v}) t(i)",
     ),
     "mart_discrepancy": Model(
         ("mirror_flow_id",),

@@ -147,7 +147,16 @@ def test_revision_counts_keys_when_a_newer_vintage_adds_drops_and_changes(contra
         row(**new), row(**new, partnerCode=156, primaryValue=7.0, classificationCode="H4"),
         row(**new, partnerCode=31), row(**new, partnerCode=51),
     ).revisions  # fmt: skip
-    assert revisions.rows() == [("A", "2017", "398", "a", "b", 2, 1, 1, 1, 205.0, 307.0, 1)]
+    assert revisions.rows() == [("A", "2017", "398", "a", "b", 2, 1, 1, 1, 205.0, 307.0, 200.0, 100.0, 302.0, 102.0, 1)]
+
+
+def test_value_moved_does_not_cancel_when_one_key_rises_and_another_falls(contract) -> None:
+    revisions = contract(
+        row(delivery_id="a"), row(delivery_id="a", partnerCode=156, primaryValue=60.1),
+        row(delivery_id="b", primaryValue=60.1), row(delivery_id="b", partnerCode=156),
+    ).revisions  # fmt: skip
+    moved = revisions.select("value_moved_usd", "net_change_usd", "value_added_usd", "value_removed_usd")
+    assert moved.rows() == [(79.8, 0.0, 0.0, 0.0)]
 
 
 def test_breakdown_is_compared_with_its_total_when_vintages_file_differently(contract) -> None:
