@@ -57,21 +57,19 @@ def _panel(panel: Panel, above: int) -> str:
     base, room = above + PANEL_HEIGHT - FOOT, PANEL_HEIGHT - TITLE - FOOT - VALUE
     step = WIDTH / max(len(panel.bars), 1)
     width = min(step * 0.8, 48)
-    bars = []
-    for number, (label, value) in enumerate(panel.bars):
+    outline, values = [], []
+    for number, (_, value) in enumerate(panel.bars):
         tall = room * min(value / top, 1.0) if top > 0 else 0.0
         left = number * step + (step - width) / 2
-        bars.append(
-            f'<rect x="{left:.1f}" y="{base - tall:.1f}" width="{width:.1f}" height="{tall:.1f}" fill="{_BAR}">'
-            f"<title>{escape(label)}: {short(value)}</title></rect>"
-        )
+        outline.append(f"M{left:.1f} {base}v-{tall:.1f}h{width:.1f}v{tall:.1f}z")
         if _fits(panel):
-            middle = left + width / 2
-            bars.append(f'<text x="{middle:.1f}" y="{base - tall - 3:.1f}" text-anchor="middle">{short(value)}</text>')
+            middle, over = left + width / 2, base - tall - 3
+            values.append(f'<text x="{middle:.1f}" y="{over:.1f}" text-anchor="middle">{short(value)}</text>')
     title = f'<text x="0" y="{above + 12}">{escape(panel.title)}</text>'
     scale = f'<text x="{WIDTH}" y="{above + 12}" text-anchor="end">top: {short(top)}</text>'
     line = f'<path d="M0 {base}.5H{WIDTH}" stroke="{_LINE}" stroke-width="1"/>'
-    return title + scale + "".join(bars) + line + _labels(panel, step, base)
+    bars = f'<path d="{"".join(outline)}" fill="{_BAR}"/>'
+    return title + scale + bars + "".join(values) + line + _labels(panel, step, base)
 
 
 def _fits(panel: Panel) -> bool:

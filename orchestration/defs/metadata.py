@@ -13,10 +13,11 @@ import polars as pl
 
 from expectations.model import CheckResult
 from orchestration.comtrade.ledger import LedgerEntry
+from orchestration.defs.resources import Warehouse
 from orchestration.figures import Panel, as_markdown, draw
 from orchestration.pipeline.declarations import PeriodSummary
-from orchestration.pipeline.paths import DataPaths
 from orchestration.release.published import PublishedRelease
+from orchestration.sums import exact_sum
 
 FREQUENCIES = {"A": "Annual", "M": "Monthly"}
 GRADES = ("A", "B", "C", "D")
@@ -25,14 +26,14 @@ RELEASES_SHOWN = 12
 
 def period_metadata(
     context: dg.AssetExecutionContext, key: dg.AssetKey, summaries: Sequence[PeriodSummary]
-) -> dict[str, int | float | dg.MetadataValue]:
+) -> dict[str, int | float]:
     """Totals over all periods of this step; each period's own figures are attached to its partition."""
     for summary in summaries:
         context.add_asset_metadata(
             {
                 "dagster/partition_row_count": summary.row_count,
-                "value_usd": summary.value_usd,
-                "was_unchanged": summary.was_current,
+                "partition_value_usd": summary.value_usd,
+                "partition_was_unchanged": summary.was_current,
             },
             asset_key=key,
             partition_key=summary.period_key,
@@ -42,12 +43,6 @@ def period_metadata(
         "value_usd": sum(s.value_usd for s in summaries),
         "periods": len(summaries),
         "unchanged_periods": sum(s.was_current for s in summaries),
-        "by_period": by_period(
-            {
-                "rows": {s.period_key: s.row_count for s in summaries},
-                "USD": {s.period_key: s.value_usd for s in summaries},
-            }
-        ),
     }
 
 
@@ -72,13 +67,27 @@ def by_period(measures: Mapping[str, Mapping[str, float]], top: float | None = N
     return dg.MetadataValue.md(as_markdown(draw(panels), " and ".join(measures) + " by period"))
 
 
-def complete_by_period(paths: DataPaths, period_keys: Sequence[str]) -> dg.MarkdownMetadataValue:
-    """The share of sets (reporter and flow of a period) that are complete."""
-    shares = {}
-    for key in period_keys:
-        sets = pl.read_parquet(paths.table("contracted", "coverage", key), columns=["is_complete"])
-        shares[key] = sets.filter("is_complete").height / max(sets.height, 1)
-    return by_period({"share of sets (reporter, flow) that are complete": shares}, top=1.0)
+def look_at_contracted(warehouse: Warehouse) -> dict[str, dg.MetadataValue]:
+    """Rows and value of sets by period, and the share of sets (reporter and flow) that are complete."""
+    rows, value, complete = {}, {}, {}
+    wanted = ("declaration_count", "pair_value_usd", "is_complete")
+    for key in warehouse.plan.period_keys:
+        sets = pl.read_parquet(warehouse.paths.table("contracted", "coverage", key), columns=list(wanted))
+        rows[key], value[key] = sets.select(pl.col(wanted[0]).sum(), exact_sum(wanted[1])).row(0)
+        complete[key] = sets.filter("is_complete").height / max(sets.height, 1)
+    return {
+        "by_period": by_period({"declarations": rows, "value of pairs, USD": value}),
+        "complete_by_period": by_period({"share of sets (reporter, flow) that are complete": complete}, top=1.0),
+    }
+
+
+def look_at_flows(warehouse: Warehouse) -> dict[str, dg.MetadataValue]:
+    """Number and reconciled value of flows by period."""
+    rows, value = {}, {}
+    for key in warehouse.plan.period_keys:
+        flows = pl.scan_parquet(warehouse.paths.table("reconciled", "mirror_flows", key))
+        rows[key], value[key] = flows.select(pl.len(), exact_sum("reconciled_mean_fob_usd")).collect().row(0)
+    return {"by_period": by_period({"flows": rows, "reconciled value, FOB USD": value})}
 
 
 def leads_by_grade(releases: Sequence[PublishedRelease]) -> dict[str, dg.MetadataValue]:
@@ -108,10 +117,10 @@ def gate_figures(results: Sequence[CheckResult]) -> dg.MetadataValue:
     """Every check of the gate's suites with its figure, its limit and its verdict; refusals and warnings first."""
     gate = [r for r in results if r.suite != "dbt_tests"]
     ordered = sorted(gate, key=lambda r: (r.passed, r.severity, r.suite, r.check_name))
-    names = ("suite", "check", "figure", "limit", "verdict")
+    names = ("verdict", "figure", "check", "limit", "suite")
     columns = [dg.TableColumn(name, "float" if name == "figure" else "string") for name in names]
     records = [
-        dg.TableRecord(dict(zip(names, (r.suite, r.check_name, r.figure, r.threshold_text, verdict(r)), strict=True)))
+        dg.TableRecord(dict(zip(names, (verdict(r), r.figure, r.check_name, r.threshold_text, r.suite), strict=True)))
         for r in ordered
     ]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-SHARED_KEYS = ("telemetry", "nux", "concurrency")
+SHARED_KEYS = ("telemetry", "nux", "freshness", "concurrency")
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|WEBHOOK")
 
 

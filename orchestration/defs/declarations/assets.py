@@ -6,7 +6,7 @@ Does not belong here: formats and rules (`orchestration.comtrade`), or the loop 
 import dagster as dg
 
 from orchestration.defs.gates import suite_checks
-from orchestration.defs.metadata import complete_by_period, landed_by_period, period_metadata
+from orchestration.defs.metadata import landed_by_period, look_at_contracted, period_metadata
 from orchestration.defs.partitions import PERIODS
 from orchestration.defs.promises import READ_AGAIN, refusals_are_final
 from orchestration.defs.resources import CPU_POOL, OWNERS, WarehouseParameter
@@ -71,8 +71,7 @@ def contracted_declarations(context: dg.AssetExecutionContext, warehouse: Wareho
         warehouse.reference,
         code,
     )
-    complete = {"complete_by_period": complete_by_period(paths, context.partition_keys)}
-    return dg.MaterializeResult(metadata=period_metadata(context, CONTRACTED, summaries) | complete)
+    return dg.MaterializeResult(metadata=period_metadata(context, CONTRACTED, summaries))
 
 
-declaration_checks = suite_checks("landed_declarations", CONTRACTED)
+declaration_checks = suite_checks("landed_declarations", CONTRACTED, look=look_at_contracted)
