@@ -6,6 +6,6 @@ Belongs here: everything that imports dagster, and nothing that computes. Does n
 
 import warnings
 
-# Backfill policies and pools are beta in the pinned version; the pin is what makes their use safe. Asked before
-# anything imports dagster, since the decorators warn when a module is read.
+# Backfill policies, pools and owners of jobs are beta in the pinned version; the pin is what makes their use safe.
+# Asked before anything imports dagster, since the decorators warn when a module is read.
 warnings.filterwarnings("ignore", message=r".*is currently in beta, and may have breaking changes.*")

@@ -15,8 +15,17 @@ from orchestration.defs.jobs import refresh
 from orchestration.defs.marts.assets import dbt_resource, mart_assets
 from orchestration.defs.passages.assets import family_statistics
 from orchestration.defs.progress import progress_logger
+from orchestration.defs.promises import release_freshness, with_freshness
 from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
-from orchestration.defs.release.assets import audit_results, mart_checks, published_release, staged_marts
+from orchestration.defs.release.assets import (
+    AUDIT_MART,
+    PUBLISHED,
+    audit_results,
+    mart_checks,
+    public_mart_keys,
+    published_release,
+    staged_marts,
+)
 from orchestration.defs.resources import warehouse_resource
 from orchestration.defs.schedules import make_schedule
 from orchestration.defs.sensors import make_sensors
@@ -39,19 +48,21 @@ def build_definitions(
     """
     chosen = settings if settings is not None else Settings()
     parsed = manifest if manifest is not None else ensure_manifest(chosen.dbt_dir)
+    assets = [
+        landed_declarations,
+        contracted_declarations,
+        mirror_pairs,
+        parameters,
+        mirror_flows,
+        family_statistics,
+        mart_assets(parsed, started),
+        staged_marts(parsed),
+        audit_results,
+        published_release,
+    ]
+    seen_by_analysts = {*public_mart_keys(parsed), AUDIT_MART, PUBLISHED}
     return dg.Definitions(
-        assets=[
-            landed_declarations,
-            contracted_declarations,
-            mirror_pairs,
-            parameters,
-            mirror_flows,
-            family_statistics,
-            mart_assets(parsed, started),
-            staged_marts(parsed),
-            audit_results,
-            published_release,
-        ],
+        assets=with_freshness(assets, release_freshness(chosen), seen_by_analysts),
         asset_checks=[declaration_checks, flow_checks, mart_checks],
         jobs=[refresh],
         schedules=[make_schedule(chosen)],

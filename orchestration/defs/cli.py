@@ -228,10 +228,11 @@ def _definitions(settings: Settings, dbt: DbtProcess, beside: Beside) -> dg.Defi
 def _execute(
     settings: Settings, paths: DataPaths, plan: RunPlan, definitions: dg.Definitions
 ) -> dg.ExecuteInProcessResult:
-    from orchestration.defs.partitions import range_tags, sync_periods
+    from orchestration.defs.partitions import sync_periods
+    from orchestration.defs.promises import run_tags
     from orchestration.defs.session import IN_PROCESS_TAG, instance_for_run
 
-    tags = {**range_tags(plan.period_keys), "mirror/run_id": plan.run_id, IN_PROCESS_TAG: "command line"}
+    tags = {**run_tags(plan), IN_PROCESS_TAG: "command line"}
     said = paths.said(plan.run_id)
     said.parent.mkdir(parents=True, exist_ok=True)
     with (

@@ -5,7 +5,7 @@ checked and where the bounds stand (`expectations`). A check of severity `error`
 same run; publication reads the stored audit record besides, because blocking ends with the run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 
@@ -16,8 +16,17 @@ from orchestration.defs.resources import Warehouse, WarehouseParameter
 from orchestration.pipeline.gates import gate_inputs, run_gate
 
 
-def suite_checks(suite: str, asset_key: dg.AssetKey, needs_staging: bool = False) -> dg.AssetChecksDefinition:
-    """All checks of one suite on the asset that ends its stage."""
+def suite_checks(
+    suite: str,
+    asset_key: dg.AssetKey,
+    needs_staging: bool = False,
+    look: Callable[[Warehouse], Mapping[str, dg.MetadataValue]] | None = None,
+) -> dg.AssetChecksDefinition:
+    """All checks of one suite on the asset that ends its stage.
+
+    `look` makes pictures of the whole asset once nothing is refused. They are kept once per run, as an observation: as
+    metadata of a materialisation they would be kept once per period.
+    """
     thresholds = [t for t in load_thresholds().values() if t.suite == suite]
     specs = [
         dg.AssetCheckSpec(
@@ -44,8 +53,15 @@ def suite_checks(suite: str, asset_key: dg.AssetKey, needs_staging: bool = False
                 description=result.message,
                 metadata=_metadata(result),
             )
+        if look is not None and not _refused(results):
+            seen = dg.AssetObservation(asset_key=asset_key, metadata=look(warehouse))
+            context.op_execution_context.log_event(seen)
 
     return _suite
+
+
+def _refused(results: list[CheckResult]) -> list[CheckResult]:
+    return [r for r in results if not r.passed and r.severity == "error"]
 
 
 def _severity(result: CheckResult) -> dg.AssetCheckSeverity:
@@ -64,6 +80,6 @@ def _metadata(result: CheckResult) -> dict[str, dg.MetadataValue]:
 
 
 def _tell_refusal(warehouse: Warehouse, suite: str, run_id: str, results: list[CheckResult]) -> None:
-    failed = [r for r in results if not r.passed and r.severity == "error"]
+    failed = _refused(results)
     if failed:
         warehouse.alerts.tell(gate_refused(warehouse.paths, suite, run_id, failed))

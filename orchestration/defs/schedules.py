@@ -7,15 +7,16 @@ the work.
 import dagster as dg
 
 from orchestration.defs.jobs import refresh
-from orchestration.defs.partitions import range_tags, sync_periods
+from orchestration.defs.partitions import sync_periods
+from orchestration.defs.promises import PRIORITY_TAG, SCHEDULE_PRIORITY, run_tags
 from orchestration.defs.resources import Warehouse, WarehouseParameter
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
 from orchestration.pipeline.releases import published_fingerprint
 from orchestration.settings import Settings
 
 
-def request_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
-    """A run on the present input, or why none is needed."""
+def request_for(instance: dg.DagsterInstance, warehouse: Warehouse, priority: int = 0) -> dg.RunRequest | dg.SkipReason:
+    """A run on the present input, or why none is needed. In the queue the highest priority goes first."""
     try:
         plan: RunPlan = make_plan(warehouse.settings)
     except PlanError as error:
@@ -23,7 +24,7 @@ def request_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunReq
     if published_fingerprint(warehouse.paths) == plan.input_fingerprint:
         return dg.SkipReason("the published release was made from this very input; nothing new to publish")
     sync_periods(instance, plan.period_keys)
-    return dg.RunRequest(run_key=plan.run_id, tags={**range_tags(plan.period_keys), "mirror/run_id": plan.run_id})
+    return dg.RunRequest(run_key=plan.run_id, tags={**run_tags(plan), PRIORITY_TAG: str(priority)})
 
 
 def make_schedule(settings: Settings) -> dg.ScheduleDefinition:
@@ -37,6 +38,6 @@ def make_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description="Refreshes the warehouse once a month, after most reporters have filed.",
     )
     def _monthly(context: dg.ScheduleEvaluationContext, warehouse: WarehouseParameter) -> dg.RunRequest | dg.SkipReason:
-        return request_for(context.instance, warehouse)
+        return request_for(context.instance, warehouse, SCHEDULE_PRIORITY)
 
     return _monthly

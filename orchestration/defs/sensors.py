@@ -7,6 +7,7 @@ import dagster as dg
 
 from orchestration.alerts import run_failed
 from orchestration.defs.jobs import refresh
+from orchestration.defs.promises import RUN_ID_TAG, SENSOR_PRIORITY
 from orchestration.defs.release.assets import PUBLISHED
 from orchestration.defs.resources import WarehouseParameter
 from orchestration.defs.schedules import request_for
@@ -27,7 +28,7 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     def _new_files(context: dg.SensorEvaluationContext, warehouse: WarehouseParameter) -> dg.RunRequest | dg.SkipReason:
         if warehouse.settings.source != "files":
             return dg.SkipReason("the source is the planted world; only a folder of files can receive new ones")
-        return request_for(context.instance, warehouse)
+        return request_for(context.instance, warehouse, SENSOR_PRIORITY)
 
     return [_new_files, *_alert_sensors()]
 
@@ -39,7 +40,7 @@ def _alert_sensors() -> list[dg.SensorDefinition]:
     def _failed_runs(context: dg.RunFailureSensorContext, warehouse: WarehouseParameter) -> None:
         run = context.dagster_run
         reason = context.failure_event.message or "No reason was given."
-        run_id = run.tags.get("mirror/run_id", "")
+        run_id = run.tags.get(RUN_ID_TAG, "")
         warehouse.alerts.tell(run_failed(warehouse.paths, run_id, run.run_id, run.job_name, reason))
 
     @dg.asset_sensor(

@@ -36,7 +36,11 @@ _PYTHON: dict[pl.DataType, Any] = {
     pl.Boolean(): bool | None,
 }
 # Empty unless descriptions are asked for, which a pull never does: places and products are named by our own tables.
-DESCRIBING = tuple(name for name in API_COLUMNS if name.endswith(("Desc", "ISO", "Abbr"))) + ("aggrLevel", "isLeaf")
+DESCRIBING = (
+    *(name for name in API_COLUMNS if name.endswith(("Desc", "ISO", "Abbr"))),
+    "aggrLevel",
+    "isLeaf",
+)
 _ROWS_AT_ONCE = 5_000
 
 

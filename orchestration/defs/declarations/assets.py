@@ -6,8 +6,9 @@ Does not belong here: formats and rules (`orchestration.comtrade`), or the loop 
 import dagster as dg
 
 from orchestration.defs.gates import suite_checks
-from orchestration.defs.metadata import period_metadata
+from orchestration.defs.metadata import landed_by_period, look_at_contracted, period_metadata
 from orchestration.defs.partitions import PERIODS
+from orchestration.defs.promises import READ_AGAIN, refusals_are_final
 from orchestration.defs.resources import CPU_POOL, OWNERS, WarehouseParameter
 from orchestration.pipeline.declarations import contract_periods, deliveries_of_run, land
 from orchestration.pipeline.plan import code_fingerprint
@@ -18,19 +19,28 @@ LANDED = dg.AssetKey(["declarations", "landed"])
 CONTRACTED = dg.AssetKey(["declarations", "contracted"])
 
 
-@dg.asset(key=LANDED, group_name="declarations", owners=OWNERS, kinds={"parquet", "polars"}, pool=CPU_POOL)
+@dg.asset(
+    key=LANDED,
+    group_name="declarations",
+    owners=OWNERS,
+    kinds={"parquet", "polars"},
+    pool=CPU_POOL,
+    retry_policy=READ_AGAIN,
+)
 def landed_declarations(warehouse: WarehouseParameter) -> dg.MaterializeResult:
     """Filed rows as they came: immutable Parquet, one file per reporter, frequency, period, classification and
     data-set version, with a ledger. Files that cannot be read are refused one by one with their reason.
     """
-    warehouse.require_unchanged_input()
-    summary = land(warehouse.settings, warehouse.paths, warehouse.reference, warehouse.plan.input_fingerprint)
+    with refusals_are_final():
+        warehouse.require_unchanged_input()
+        summary = land(warehouse.settings, warehouse.paths, warehouse.reference, warehouse.plan.input_fingerprint)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": summary.row_count,
             "value_usd": summary.value_usd,
             "deliveries": len(summary.delivery_ids),
             "newly_landed_deliveries": summary.newly_landed_count,
+            "by_period": landed_by_period(deliveries_of_run(warehouse.settings, warehouse.paths)),
             "refused_files": {r.source_file: f"{r.what} {r.how_to_mend}" for r in summary.refusals},
         }
     )
@@ -64,4 +74,4 @@ def contracted_declarations(context: dg.AssetExecutionContext, warehouse: Wareho
     return dg.MaterializeResult(metadata=period_metadata(context, CONTRACTED, summaries))
 
 
-declaration_checks = suite_checks("landed_declarations", CONTRACTED)
+declaration_checks = suite_checks("landed_declarations", CONTRACTED, look=look_at_contracted)

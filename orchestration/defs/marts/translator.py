@@ -6,10 +6,13 @@ Belongs here: naming only. Does not belong here: running dbt.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
+
+if TYPE_CHECKING:
+    from dagster_dbt import DbtProject
 
 OWNER = "team:warehouse"
 GROUPS = {"seeds": "reference", "staging": "staging", "intermediate": "staging", "marts": "marts"}
@@ -36,6 +39,16 @@ def layer_of(props: Mapping[str, Any]) -> str:
     return str(folders[0]) if folders else "marts"
 
 
+def check_description(test: Mapping[str, Any]) -> str:
+    """What a dbt test says, of which column, and what happens when it does not hold."""
+    sentence = str(test["name"]).replace("_", " ")
+    rule = (test.get("test_metadata") or {}).get("name", "a query of its own")
+    column = f" on column {test['column_name']}" if test.get("column_name") else ""
+    stops = str(test["config"].get("severity", "error")).lower() == "error"
+    ends = "a row that breaks it stops the release" if stops else "a row that breaks it is told with the release"
+    return f"{sentence[:1].upper()}{sentence[1:]}: dbt test {rule}{column}; {ends}."
+
+
 class Translator(DagsterDbtTranslator):
     """Keys are [layer, name]; sources point at the assets that write their Parquet files."""
 
@@ -52,6 +65,13 @@ class Translator(DagsterDbtTranslator):
                 return SOURCE_ASSETS[source]
             return RECONCILED_ASSETS.get(table, dg.AssetKey(["reconciliation", "mirror_flows"]))
         return dg.AssetKey([layer_of(dbt_resource_props), str(dbt_resource_props["name"])])
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """The library's check with a description: the test's name is a sentence, beside it what asks for it."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(description=check_description(manifest["nodes"][unique_id]))
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """One group per layer, so that the page shows the passage from filed to published."""

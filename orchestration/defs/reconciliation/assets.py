@@ -7,7 +7,7 @@ import dagster as dg
 
 from orchestration.defs.declarations.assets import CONTRACTED
 from orchestration.defs.gates import suite_checks
-from orchestration.defs.metadata import period_metadata
+from orchestration.defs.metadata import look_at_flows, period_metadata
 from orchestration.defs.partitions import PERIODS
 from orchestration.defs.resources import CPU_POOL, OWNERS, Warehouse, WarehouseParameter
 from orchestration.pipeline.plan import code_fingerprint
@@ -83,4 +83,4 @@ def mirror_flows(context: dg.AssetExecutionContext, warehouse: WarehouseParamete
     return dg.MaterializeResult(metadata=period_metadata(context, FLOWS, summaries))
 
 
-flow_checks = suite_checks("reconciled_flows", FLOWS)
+flow_checks = suite_checks("reconciled_flows", FLOWS, look=look_at_flows)

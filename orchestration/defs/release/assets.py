@@ -13,9 +13,10 @@ import dagster as dg
 from orchestration.alerts import publication_refused
 from orchestration.defs.gates import suite_checks
 from orchestration.defs.marts.translator import Translator
+from orchestration.defs.metadata import gate_figures, leads_by_grade
 from orchestration.defs.resources import CPU_POOL, OWNERS, PUBLISH_POOL, WarehouseParameter
 from orchestration.pipeline.gates import write_audit_results
-from orchestration.pipeline.releases import export_run, prune_runs, publish_run, record_audit
+from orchestration.pipeline.releases import export_run, list_releases, prune_runs, publish_run, record_audit
 from orchestration.release import PublicationRefused
 
 STAGED = dg.AssetKey(["release", "staged_marts"])
@@ -78,6 +79,7 @@ def audit_results(context: dg.AssetExecutionContext, warehouse: WarehouseParamet
             "dagster/row_count": len(results),
             "errors": sum(r.severity == "error" for r in failed),
             "warnings": sum(r.severity == "warning" for r in failed),
+            "gate_figures": gate_figures(results),
         }
     )
 
@@ -109,5 +111,6 @@ def published_release(context: dg.AssetExecutionContext, warehouse: WarehousePar
             "removed_run_folders": len(removed),
             "alerts_raised": warehouse.alerts.tell_release(release.release_id),
             "dagster/row_count": sum(release.row_counts.values()),
+            **leads_by_grade(list_releases(warehouse.paths)),
         }
     )
