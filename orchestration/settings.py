@@ -119,8 +119,12 @@ class Settings(BaseSettings):
         default="0 6 8 * *", description="When the monthly refresh starts (cron, in the time zone below)."
     )
     schedule_timezone: str = Field(default="UTC", description="Time zone of the schedule.")
+    availability_cron: str = Field(
+        default="30 5 * * *",
+        description="When the API is asked what it holds (cron, same time zone; a call per frequency).",
+    )
     sensor_seconds: int = Field(
-        default=60, ge=30, description="Seconds between two looks for new files in the declarations folder."
+        default=60, ge=30, description="Seconds between two looks for new files, or for data sets to pull."
     )
     keep_history: bool = Field(
         default=False,
@@ -176,7 +180,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
 
-    @field_validator("schedule_cron")
+    @field_validator("schedule_cron", "availability_cron")
     @classmethod
     def _cron(cls, value: str) -> str:
         if not _CRON.fullmatch(value.strip()):

@@ -39,7 +39,7 @@ from orchestration.comtrade.api.requests import DataRequest, DataSet, Version
 from orchestration.comtrade.contract.schema import API_COLUMNS, LANDED
 from orchestration.comtrade.files import FileRefusal, read_delivery
 from orchestration.comtrade.landing import land_data_sets
-from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry
+from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry, pulled_entries
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import write_bytes, write_frame
 from orchestration.reference import Reference
@@ -73,6 +73,7 @@ class PullPlan:
 class PullSummary:
     """What a pull did. `status` is `complete` or `resumable`; `why` says what stopped it. `unsettled` are data sets
     that stayed doubtful, with the reason; `landed` the versions that landed now, `calls` all calls made.
+    `is_quota_spent` tells an orderly end from an API that stays silent.
     """
 
     status: str
@@ -82,6 +83,7 @@ class PullSummary:
     calls: int
     unsettled: tuple[FileRefusal, ...]
     notes: tuple[str, ...]
+    is_quota_spent: bool = False
 
     @property
     def period_keys(self) -> tuple[str, ...]:
@@ -108,11 +110,14 @@ def limits_of(settings: Settings) -> Limits:
 def open_client(settings: Settings, paths: DataPaths, pull_id: str) -> Iterator[tuple[Client, CallBook]]:
     """The client of these settings with its record of calls; starts the local stand-in when the address is that."""
     limits = limits_of(settings)
-    key = settings.api_key.get_secret_value() if settings.api_key is not None and settings.source == "api" else None
-    with _server(settings, key) as (address, key_there):
+    with _server(settings, _key_of(settings)) as (address, key_there):
         book = CallBook(settings.api_call_book or paths.pull / "calls.sqlite", limits, key_name_of(key_there), pull_id)
         with Client(book, limits, key_there, address) as client:
             yield client, book
+
+
+def _key_of(settings: Settings) -> str | None:
+    return settings.api_key.get_secret_value() if settings.api_key is not None and settings.source == "api" else None
 
 
 @contextmanager
@@ -140,6 +145,34 @@ def look(client: Client, settings: Settings) -> list[Version]:
         and first <= int(version.data_set.period[:4]) <= last
         and (reporters is None or version.data_set.reporter_code in reporters)
     )
+
+
+def look_and_keep(client: Client, settings: Settings, paths: DataPaths) -> list[Version]:
+    """What `look` finds, kept for `read_availability`."""
+    available = look(client, settings)
+    write_bytes(paths.pull / "availability.json", _as_json(available))
+    return available
+
+
+def versions_to_land(paths: DataPaths, available: Iterable[Version]) -> list[Version]:
+    """Those of the available versions that have not landed, in their order."""
+    landed_ids = landed_delivery_ids(paths)
+    return [version for version in available if version.delivery_id not in landed_ids]
+
+
+def landed_names(paths: DataPaths) -> set[str]:
+    """Data sets of which some version has landed, such as C-A-2017-012-H5."""
+    return {entry.source_file.rpartition("-")[0] for entry in pulled_entries(paths.ledger)}
+
+
+def calls_left(settings: Settings, paths: DataPaths) -> int:
+    """Calls that the key of these settings has left today, by the record; makes none."""
+    limits, key = limits_of(settings), _key_of(settings)
+    if settings.api_address == STAND_IN and settings.source == "api":
+        from orchestration.stand_in.demonstration import DEMONSTRATION_KEY
+
+        key = DEMONSTRATION_KEY
+    return CallBook(settings.api_call_book or paths.pull / "calls.sqlite", limits, key_name_of(key)).left_today()
 
 
 def plan_pull(settings: Settings, paths: DataPaths, available: Sequence[Version], calls_left: int) -> PullPlan:
@@ -181,15 +214,14 @@ def pull(
     worker = _Pull(settings, paths, reference, client, book, pull_id)
     try:
         for _ in range(_LOOKS):
-            available = look(client, settings)
-            write_bytes(paths.pull / "availability.json", _as_json(available))
+            available = look_and_keep(client, settings, paths)
             chosen = [v for v in available if only is None or v.data_set.period_key in only]
             plan = plan_pull(settings, paths, chosen, book.left_today())
             worker.work_off(plan)
             if not worker.doubtful():
                 break
     except QuotaSpent as error:
-        return worker.summary(RESUMABLE, str(error))
+        return replace(worker.summary(RESUMABLE, str(error)), is_quota_spent=True)
     except Passing as error:
         return worker.summary(RESUMABLE, str(error))
     return worker.summary(COMPLETE, "")

@@ -55,7 +55,7 @@ def test_each_setting_is_read_when_its_variable_is_set(monkeypatch: pytest.Monke
             "set MIRROR_SMTP_SECURITY",
         ),
         ({"MIRROR_ALERT_GRADE": "E"}, "'A', 'B', 'C' or 'D'"),
-        ({"MIRROR_SOURCE": "carrier pigeon"}, "'sample' or 'files'"),
+        ({"MIRROR_SOURCE": "carrier pigeon"}, "'sample', 'files', 'api' or 'preview'"),
         ({"MIRROR_KEEP_RELEASES": "0"}, "greater than or equal to 1"),
         ({"MIRROR_SENSOR_SECONDS": "1"}, "greater than or equal to 30"),
         ({"MIRROR_SCHEDULE_CRON": "every full moon"}, "cron"),
