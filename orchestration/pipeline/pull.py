@@ -290,7 +290,12 @@ class _Pull:
             for key, doubt in sorted(self._doubts.items())
             if key in self._wanted
         )
-        write_bytes(self.paths.pull / "unsettled.json", json.dumps([asdict(r) for r in unsettled], indent=1).encode())
+        # An earlier doubt stands until its data set lands or is listed anew: this pull may not have asked for it.
+        names = {v.source_file for v in versions_to_land(self.paths, read_availability(self.paths))}
+        names -= {refusal.source_file for refusal in unsettled}
+        kept = [*unsettled, *(r for r in read_unsettled(self.paths) if r.source_file in names)]
+        kept.sort(key=lambda refusal: refusal.source_file)
+        write_bytes(self.paths.pull / "unsettled.json", json.dumps([asdict(r) for r in kept], indent=1).encode())
         calls = self.book.last_call_id() - self._calls_before
         return PullSummary(status, why, tuple(sorted(self.landed)), self.rows, calls, unsettled, tuple(self.notes))
 
@@ -485,6 +490,7 @@ class _Pull:
             answer_checksum=checksum,
             pull_id=self.pull_id,
             note=note,
+            stated_row_count=version.row_count,
         )
 
     def _land(self, rows: pl.DataFrame, accepted: Mapping[DataSet, LedgerEntry]) -> None:
@@ -532,7 +538,7 @@ class _Pull:
 
 
 def read_unsettled(paths: DataPaths) -> tuple[FileRefusal, ...]:
-    """Data sets that stayed doubtful in the last pull, with the reason."""
+    """Data sets that stayed doubtful when they were last asked for and have not landed since, with the reason."""
     path = paths.pull / "unsettled.json"
     return tuple(FileRefusal(**row) for row in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
 
