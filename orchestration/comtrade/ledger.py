@@ -123,11 +123,11 @@ def doubtful_entries(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """Of versions pulled from the API: those that are not whole and were not replaced by a newer one; by name."""
     newest: dict[str, LedgerEntry] = {}
     for entry in sorted(entries, key=_newness):
-        newest[_data_set_name(entry)] = entry
+        newest[data_set_name(entry)] = entry
     return sorted((entry for entry in newest.values() if not entry.is_whole), key=lambda entry: entry.source_file)
 
 
-def _data_set_name(entry: LedgerEntry) -> str:
+def data_set_name(entry: LedgerEntry) -> str:
     """The name of the data set without its version, such as C-A-2017-012-H5; a checksum may be a negative number."""
     return "-".join(entry.source_file.split("-")[:5])
 

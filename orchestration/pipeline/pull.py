@@ -39,7 +39,7 @@ from orchestration.comtrade.api.requests import DataRequest, DataSet, Version
 from orchestration.comtrade.contract.schema import API_COLUMNS, LANDED
 from orchestration.comtrade.files import FileRefusal, read_delivery
 from orchestration.comtrade.landing import land_data_sets
-from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry, pulled_entries
+from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry, data_set_name, pulled_entries
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import write_bytes, write_frame
 from orchestration.reference import Reference
@@ -162,7 +162,7 @@ def versions_to_land(paths: DataPaths, available: Iterable[Version]) -> list[Ver
 
 def landed_names(paths: DataPaths) -> set[str]:
     """Data sets of which some version has landed, such as C-A-2017-012-H5."""
-    return {entry.source_file.rpartition("-")[0] for entry in pulled_entries(paths.ledger)}
+    return {data_set_name(entry) for entry in pulled_entries(paths.ledger)}
 
 
 def calls_left(settings: Settings, paths: DataPaths) -> int:
