@@ -180,7 +180,7 @@ def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
     print(f"{len(plan.available):,} data sets are available, {to_land:,} of them are new or revised.")
     if cost.data_sets < to_land:
         print(
-            f"A preview asks for {cost.data_sets:,} of them, the newest years first, and for 500 rows of each at most."
+            f"A preview asks for {cost.data_sets:,} of them, the newest years first, 500 rows of each at most."
         )
     print(f"  rows      {cost.rows:>14,}")
     print(f"  calls     {cost.calls:>14,}   ({plan.calls_left:,} left today, {settings.api_calls_a_day:,} a day)")
