@@ -127,10 +127,13 @@ def _server(settings: Settings, key: str | None) -> Iterator[tuple[str, str | No
 
 
 def look(client: Client, settings: Settings) -> list[Version]:
-    """The versions that the API holds now, of what the settings ask for; one call a frequency."""
+    """The versions that the API holds now, of what the settings ask for; one call a frequency, another one when the
+    list is empty: it is believed when it comes twice.
+    """
     found: list[Version] = []
     for frequency in settings.api_frequencies:
-        found += client.availability(TYPE_CODE, frequency, SEARCH_CODE)
+        asked = (TYPE_CODE, frequency, SEARCH_CODE)
+        found += client.availability(*asked) or client.availability(*asked)
     reporters = set(settings.api_reporters.split(",")) if settings.api_reporters else None
     first, last = settings.api_first_year or 0, settings.api_last_year or 9999
     return sorted(
@@ -150,12 +153,14 @@ def plan_pull(settings: Settings, paths: DataPaths, available: Sequence[Version]
     if settings.source == "preview":
         wanted = sorted(wanted, key=_newest_first)[: settings.preview_calls]
         requests = [_request_of(version.data_set) for version in wanted]
+        # An answer that comes cut off is not narrowed: a data set takes one call, however large it is.
+        given = [replace(version, row_count=min(version.row_count, PREVIEW_ROWS)) for version in wanted]
+        costs = cost(given, requests, replace(limits, rows_a_call=PREVIEW_ROWS + 1), calls_left)
     else:
         landed = [version for version in available if version.delivery_id in landed_ids]
         requests = pack(wanted, landed, limits)
-    return PullPlan(
-        tuple(available), tuple(wanted), tuple(requests), cost(wanted, requests, limits, calls_left), calls_left
-    )
+        costs = cost(wanted, requests, limits, calls_left)
+    return PullPlan(tuple(available), tuple(wanted), tuple(requests), costs, calls_left)
 
 
 def landed_delivery_ids(paths: DataPaths) -> set[str]:
@@ -180,10 +185,13 @@ def pull(
     only = set(period_keys) if period_keys is not None else None
     worker = _Pull(settings, paths, reference, client, book, pull_id)
     try:
-        for _ in range(_LOOKS):
-            available = look(client, settings)
+        for number in range(_LOOKS):
+            available = worker.look()
             write_bytes(paths.pull / "availability.json", _as_json(available))
             chosen = [v for v in available if only is None or v.data_set.period_key in only]
+            if number and settings.source == "preview":  # What landed meanwhile makes no room for others.
+                doubtful = set(worker.doubtful())
+                chosen = [v for v in chosen if v.data_set in doubtful]
             plan = plan_pull(settings, paths, chosen, book.left_today())
             worker.work_off(plan)
             if not worker.doubtful():
@@ -234,6 +242,18 @@ class _Pull:
         self._partners = self.reference.places["place_code"].sort().to_list()
         self._products = self.reference.hs_codes["product_code"].sort().to_list()
 
+    def look(self) -> list[Version]:
+        """The versions that the API holds now; a doubtful list is kept and asked for again, as data sets are."""
+        answers = 1
+        while True:
+            try:
+                return look(self.client, self.settings)
+            except BadBody as error:
+                LOG.warning("%s; kept as %s", error.what, self._keep(error.body, error).name)
+                if answers >= self._limits.answers_per_data_set:
+                    raise
+                answers += 1
+
     def work_off(self, plan: PullPlan) -> None:
         """Ask until every wanted version has landed or stays doubtful."""
         self._wanted = {version.data_set: version for version in plan.wanted}
@@ -245,6 +265,9 @@ class _Pull:
             while self._queue:
                 self._ask(self._queue.popleft())
             again, self._again = self._again, set()
+            if self.settings.source == "preview":
+                self._queue.extend(_request_of(version.data_set) for version in sorted(again))
+                continue
             standing = [v for v in plan.available if v not in again and v.data_set not in self._wanted]
             self._queue.extend(pack(again, standing, self._limits))
         _remove_folder(self.paths.pull / "parts")
@@ -350,10 +373,18 @@ class _Pull:
         assert part is not None
         if any(not self._is_there(one) for one in waiting):
             return
-        frames = [pl.read_parquet(path) for one in waiting if (path := self._part(one)) is not None]
+        paths = [path for one in waiting if (path := self._part(one)) is not None]
         checksum = hashlib.sha256("".join(one.request_id for one in waiting).encode()).hexdigest()
-        del self._open_parts[whole]
-        self._settle(whole, pl.concat(frames), checksum)
+        self._forget_parts(whole)
+        self._settle(whole, pl.concat([pl.read_parquet(path) for path in paths]), checksum)
+        # What has landed needs them no longer, and what is doubtful is to be asked for again and not read again.
+        for path in paths:
+            path.unlink()
+
+    def _forget_parts(self, whole: DataRequest) -> None:
+        """Take every part of a request out of the queue."""
+        self._open_parts.pop(whole, None)
+        self._queue = deque(one for one in self._queue if one == whole or _whole(one) != whole)
 
     def _is_there(self, request: DataRequest) -> bool:
         part = self._part(request)
@@ -391,9 +422,7 @@ class _Pull:
 
     def _doubt_all(self, request: DataRequest, what: str, why_it_matters: str, how_to_mend: str) -> None:
         """Give up a request for this pull: every data set in it stays doubtful."""
-        whole = _whole(request)
-        self._open_parts.pop(whole, None)
-        self._queue = deque(one for one in self._queue if _whole(one) != whole or one.partners is None)
+        self._forget_parts(_whole(request))
         for version in self._versions(request):
             self._doubts[version.data_set] = _Doubt(
                 self._limits.answers_per_data_set, "", what, why_it_matters, how_to_mend

@@ -250,7 +250,7 @@ class Client:
         if isinstance(error, RateExceeded) and error.seconds is not None:
             return error.seconds
         backoff = tenacity.wait_exponential_jitter(
-            initial=self._limits.first_wait_seconds,
+            multiplier=self._limits.first_wait_seconds,
             max=self._limits.longest_wait_seconds,
             jitter=self._limits.first_wait_seconds,
         )
