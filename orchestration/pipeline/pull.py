@@ -31,7 +31,7 @@ import polars as pl
 
 from orchestration.comtrade.api.bodies import read_rows
 from orchestration.comtrade.api.client import Client
-from orchestration.comtrade.api.errors import ApiError, BadBody, Passing, QuotaSpent
+from orchestration.comtrade.api.errors import AddressTooLong, ApiError, BadBody, Passing, QuotaSpent
 from orchestration.comtrade.api.limits import PREVIEW_ROWS, Limits
 from orchestration.comtrade.api.packing import PullCost, cost, pack
 from orchestration.comtrade.api.quota import CallBook, key_name_of
@@ -303,7 +303,12 @@ class _Pull:
         if not self.client.address_fits(request):
             self._divide(request, request.narrower(self._products, self._partners))
             return
-        found = self._answer(request)
+        try:
+            found = self._answer(request)
+        except AddressTooLong as error:  # The API takes less than the settings say.
+            LOG.warning("%s; asking for less at a time", error)
+            self._divide(request, request.narrower(self._products, self._partners))
+            return
         if found is None:
             return
         rows, checksum = found
@@ -347,9 +352,9 @@ class _Pull:
         if not narrower:
             self._doubt_all(
                 request,
-                "an answer is cut off and the request cannot be narrowed further",
+                "an answer is cut off, or its address too long, and the request cannot be narrowed further",
                 "rows are missing and nobody could say which",
-                "raise MIRROR_API_ROWS_A_CALL to what your key allows",
+                "set MIRROR_API_ROWS_A_CALL and MIRROR_API_ADDRESS_CHARACTERS to what your key allows",
             )
             return
         whole = _whole(request)
