@@ -123,6 +123,18 @@ def test_calls_come_near_the_fewest_possible_when_many_reporters_file_for_many_m
     assert fewest <= len(requests) <= 1.15 * fewest + 2
 
 
+@pytest.mark.parametrize("characters", [500, 900, 4_096])
+def test_every_address_fits_when_more_reporters_file_than_one_can_name(characters: int) -> None:
+    wanted = [version(f"{r:03d}", "2022", row_count=1) for r in range(100, 999)]
+    limits = Limits(address_characters=characters)
+    requests = pack(wanted, [], limits)
+    lengths = [len(f"{ADDRESS}/data/v1/get/{request.path}?{request.query}") for request in requests]
+    assert max(lengths) <= characters
+    assert set(asked_for(requests).values()) == {1}
+    # Most of the room is used, or all reporters fit into one address.
+    assert len(requests) == 1 or max(lengths) > characters - 200
+
+
 def test_nothing_is_asked_for_when_all_has_landed() -> None:
     landed = [version("156", "2022")]
     assert pack([], landed, Limits()) == []
