@@ -233,6 +233,18 @@ def test_parts_are_not_asked_for_again_when_a_pull_stopped_between_them(tmp_path
         assert len(answered) == len(set(answered)) > 2
 
 
+def test_a_cut_answer_is_not_asked_for_again_when_a_pull_stopped_while_it_was_narrowed(tmp_path: Path) -> None:
+    served = data_set(156, "2022", 2 * len(PRODUCTS), partner=643)
+    faults = Faults.scripted({6: Fault("out_of_quota")})
+    with pulling(tmp_path, served, api_rows_a_call=8, faults=faults) as found:
+        assert found.pull().status == RESUMABLE
+        assert [call.rows for call in found.data_calls()].count(8) > 1
+        assert found.pull(day=1).status == COMPLETE
+        assert_all_landed_once(found, served)
+        answered = [tuple(sorted(call.query.items())) for call in found.data_calls() if call.status == 200]
+        assert len(answered) == len(set(answered))
+
+
 def test_parts_land_without_a_call_when_a_pull_was_killed_after_the_last_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -536,6 +548,14 @@ def test_no_more_data_sets_are_asked_for_than_set_when_some_of_the_preview_stay_
     asked = {(call.query["period"], call.query["reportercode"]) for call in taste.data_calls()}
     assert asked == {("2022", "56"), ("2022", "156"), ("2021", "56")}
     assert len(done.unsettled) == 3
+
+
+def test_what_landed_makes_no_room_for_others_when_the_preview_looks_again(taste: Pulling) -> None:
+    script = {number: Fault("empty") for number in range(3, 7)}
+    taste.stand_in.set_faults(Faults.scripted(script, ("public/v1/preview",)))
+    done = taste.pull()
+    assert (len(done.landed), done.unsettled) == (3, ())
+    assert {call.query["period"] for call in taste.data_calls()} == {"2022", "2021"}
 
 
 def test_a_plan_of_the_preview_counts_one_call_a_data_set(taste: Pulling) -> None:
