@@ -179,9 +179,7 @@ def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
     to_land = len(versions_to_land(paths, plan.available))
     print(f"{len(plan.available):,} data sets are available, {to_land:,} of them are new or revised.")
     if cost.data_sets < to_land:
-        print(
-            f"A preview asks for {cost.data_sets:,} of them, the newest years first, 500 rows of each at most."
-        )
+        print(f"A preview asks for {cost.data_sets:,} of them, the newest years first, 500 rows of each at most.")
     print(f"  rows      {cost.rows:>14,}")
     print(f"  calls     {cost.calls:>14,}   ({plan.calls_left:,} left today, {settings.api_calls_a_day:,} a day)")
     print(f"  days      {cost.days:>14,}   of quota")
