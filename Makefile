@@ -71,4 +71,4 @@ alerts: $(STAMP) ## list alerts and their state; deliver what is due (AGAIN=1: a
 	@$(BIN)/python -m orchestration.defs.cli alerts $(if $(AGAIN),--again) $(if $(TEST),--test)
 
 clean: ## remove data/<SOURCE>: releases, landed data and call book too
-	@rm -rf data/$(SOURCE)
+	@rm -rf data/$(SOURCE)$(if $(filter stand-in,$(API)),-stand-in)

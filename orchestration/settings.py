@@ -44,14 +44,16 @@ class Settings(BaseSettings):
     )
     data_dir: Path | None = Field(
         default=None,
-        description="Folder for landed data, runs and releases; default `data/<source>` in the checkout.",
+        description="Folder for landed data, runs and releases; default `data/<source>` in the checkout "
+        "(`data/<source>-stand-in` of a demonstration).",
     )
     distances: Path | None = Field(
         default=None,
         description="CEPII's bilateral GeoDist file (dist_cepii.dta), to use its distances; default: great circles.",
     )
     api_key: SecretStr | None = Field(
-        default=None, description="Subscription key of the UN Comtrade API; secret, needed when the source is `api`."
+        default=None,
+        description="Subscription key of the UN Comtrade API; secret, needed to pull from the source `api`.",
     )
     api_address: str = Field(
         default=COMTRADE_ADDRESS,
@@ -243,11 +245,6 @@ class Settings(BaseSettings):
                 "the source is `files` but no folder is named; without one there is nothing to read; "
                 "set MIRROR_DECLARATIONS (or run `make run SOURCE=files DECLARATIONS=<folder>`)"
             )
-        if self.source == "api" and self.api_key is None and self.api_address != STAND_IN:
-            raise ValueError(
-                "the source is `api` but no key is set; the API answers nothing without one; set MIRROR_API_KEY to a "
-                "subscription key of comtradedeveloper.un.org, or take SOURCE=preview (500 rows a call, no key)"
-            )
         self._refuse_incomplete_channels()
         return self
 
@@ -285,7 +282,11 @@ class Settings(BaseSettings):
     @property
     def data_folder(self) -> Path:
         """Folder that holds everything a run writes (absolute)."""
-        return self.data_dir if self.data_dir is not None else PROJECT_DIR / "data" / self.source
+        if self.data_dir is not None:
+            return self.data_dir
+        # What a demonstration pulled must never be taken for what the API holds.
+        is_shown = self.is_pulled and self.api_address == STAND_IN
+        return PROJECT_DIR / "data" / (f"{self.source}-stand-in" if is_shown else self.source)
 
     @property
     def is_pulled(self) -> bool:

@@ -48,10 +48,10 @@ def run_failed(paths: DataPaths, run_id: str, execution_id: str, job: str, reaso
     return Alert("run_failed", execution_id, message, of_run, where, facts)
 
 
-def pull_stopped(paths: DataPaths, pull_id: str, why: str, data_sets_left: int) -> Alert:
-    """A pull ended before everything available had landed; what had landed is kept."""
+def pull_stopped(paths: DataPaths, day: str, why: str, data_sets_left: int) -> Alert:
+    """A pull ended before everything available had landed; what had landed is kept. One alert a day and reason."""
     message = (
         f"A pull ended early, {data_sets_left:,} data sets are still to land; what analysts see is unchanged.\n{why}"
     )
     facts = {"data_sets_left": str(data_sets_left), "file": str(paths.pull / "availability.json")}
-    return Alert("pull_stopped", pull_id, message, pull_id, "See what is left with: make plan SOURCE=api", facts)
+    return Alert("pull_stopped", why, message, f"pull of {day}", "See what is left with: make plan SOURCE=api", facts)

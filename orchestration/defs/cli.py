@@ -26,11 +26,11 @@ from orchestration.pipeline.lock import BusyError, only_one_pull, only_one_run
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
 from orchestration.pipeline.processes import collect_garbage_seldom
-from orchestration.pipeline.releases import published_fingerprint, published_release
+from orchestration.pipeline.releases import nothing_to_publish, published_release
 from orchestration.pipeline.storage import remove_temporaries
 from orchestration.reference import ReferenceError
 from orchestration.release import PublishedRelease, ReleaseError
-from orchestration.settings import PROJECT_DIR, Settings
+from orchestration.settings import PROJECT_DIR, STAND_IN, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -106,11 +106,11 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
         if status:
             return status
     plan = make_plan(settings)
-    if published_fingerprint(paths) == plan.input_fingerprint:
-        release = published_release(paths)
-        print(f"Unchanged: release {release.release_id} was made from this very input and code. Nothing to do.")
+    unchanged = nothing_to_publish(paths, plan.input_fingerprint)
+    if unchanged:
+        print(f"Unchanged: {unchanged}.")
         AlertDesk(settings).deliver()
-        _say_release(release, settings)
+        _say_release(published_release(paths), settings)
         return 0
     try:
         with only_one_run(paths):
@@ -122,7 +122,7 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
 
 def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
     """Land what the API has new or revised; exit status 3 when it ends early and goes on when started again."""
-    from orchestration.pipeline.pull import RESUMABLE, open_client, pull, read_availability, versions_to_land
+    from orchestration.pipeline.pull import RESUMABLE, open_client, pull
     from orchestration.reference import load_reference
 
     if not settings.is_pulled:
@@ -140,6 +140,7 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
         return REFUSED
     except ApiError as error:
         print(f"The pull was stopped; what had landed is kept: {error}")
+        _alert_stopped(settings, paths, str(error))
         return REFUSED
     print(
         f"Pull {done.status}: {len(done.landed):,} data sets with {done.row_count:,} rows landed in {done.calls} calls"
@@ -147,18 +148,28 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
     print(f"  ({left} calls left today).")
     for note in done.notes[:SHOWN_NOTES]:
         print(f"  note: {note}")
+    if done.unsettled:
+        print(
+            f"  Not landed, as the answers were doubtful: {len(done.unsettled):,} data sets. They are asked for again."
+        )
     for one in done.unsettled[:SHOWN_NOTES]:
-        print(f"  not landed: {one.what}; {one.how_to_mend}")
+        print(f"  not landed: {one.source_file}: {one.what}; {one.how_to_mend}")
     if settings.source == "preview":
         print("  This is a preview: an answer holds 500 rows at most and may be cut off. Take no total from it.")
     if done.status == RESUMABLE:
         print(f"  It ends here and can be resumed: {done.why}")
-        desk = AlertDesk(settings)
-        to_land = versions_to_land(paths, read_availability(paths))
-        desk.tell(pull_stopped(paths, pull_id, done.why, len(to_land)))
-        desk.deliver()
+        _alert_stopped(settings, paths, done.why)
         return RESUMABLE_STATUS
     return 0
+
+
+def _alert_stopped(settings: Settings, paths: DataPaths, why: str) -> None:
+    from orchestration.pipeline.pull import read_availability, versions_to_land
+
+    desk = AlertDesk(settings)
+    to_land = versions_to_land(paths, read_availability(paths))
+    desk.tell(pull_stopped(paths, f"{datetime.now(UTC):%Y-%m-%d}", why, len(to_land)))
+    desk.deliver()
 
 
 def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
@@ -184,7 +195,7 @@ def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
     print(f"  calls     {cost.calls:>14,}   ({plan.calls_left:,} left today, {settings.api_calls_a_day:,} a day)")
     print(f"  days      {cost.days:>14,}   of quota")
     print(f"  transfer  {cost.bytes_about / 1e6:>14,.0f}   MB, about")
-    print("Nothing was pulled. Start it with: make pull SOURCE=" + settings.source)
+    print(f"Nothing was pulled. Start it with: make pull{_how_called(settings)}")
     return 0
 
 
@@ -301,11 +312,17 @@ def _say_release(release: PublishedRelease, settings: Settings) -> None:
     for warning in release.warnings:
         print(f"  warning: {warning}")
     shown = _shown(release.path.parent / "latest" / "warehouse.duckdb")
-    source = "" if settings.source == "sample" else f" SOURCE={settings.source}"
+    source = _how_called(settings)
     print("\nNext:")
     print(f"  make query{source}                  the first of the questions in queries/")
     print(f"  make dev{source}                    the orchestrator's page, with schedule and sensors")
     print(f"  duckdb -readonly {shown}   (any DuckDB client from 1.0 on opens it)")
+
+
+def _how_called(settings: Settings) -> str:
+    """What make must be told to mean the same data folder."""
+    source = "" if settings.source == "sample" else f" SOURCE={settings.source}"
+    return source + (f" API={STAND_IN}" if settings.is_pulled and settings.api_address == STAND_IN else "")
 
 
 def _shown(path: Path) -> Path:
@@ -370,7 +387,7 @@ def roll_back(settings: Settings, given: argparse.Namespace) -> int:
         return UNUSABLE
     release = rollback(DataPaths(settings.data_folder), given.release_id)
     print(f"Analysts now see release {release.release_id} at {release.path}.")
-    print("The next `make run` publishes a new release when input or code differ from this one.")
+    print("The release before it is withheld: it is not published again until input or code change.")
     return 0
 
 

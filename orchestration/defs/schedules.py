@@ -11,7 +11,7 @@ from orchestration.defs.partitions import sync_periods
 from orchestration.defs.promises import PRIORITY_TAG, SCHEDULE_PRIORITY, run_tags
 from orchestration.defs.resources import Warehouse, WarehouseParameter
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
-from orchestration.pipeline.releases import published_fingerprint
+from orchestration.pipeline.releases import nothing_to_publish
 from orchestration.settings import Settings
 
 
@@ -21,8 +21,9 @@ def request_for(instance: dg.DagsterInstance, warehouse: Warehouse, priority: in
         plan: RunPlan = make_plan(warehouse.settings)
     except PlanError as error:
         return dg.SkipReason(str(error))
-    if published_fingerprint(warehouse.paths) == plan.input_fingerprint:
-        return dg.SkipReason("the published release was made from this very input; nothing new to publish")
+    reason = nothing_to_publish(warehouse.paths, plan.input_fingerprint)
+    if reason:
+        return dg.SkipReason(reason)
     sync_periods(instance, plan.period_keys)
     return dg.RunRequest(run_key=plan.run_id, tags={**run_tags(plan), PRIORITY_TAG: str(priority)})
 

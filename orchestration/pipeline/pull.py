@@ -41,7 +41,8 @@ from orchestration.comtrade.files import FileRefusal, read_delivery
 from orchestration.comtrade.landing import land_data_sets
 from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry, data_set_name, pulled_entries
 from orchestration.pipeline.paths import DataPaths
-from orchestration.pipeline.storage import write_bytes, write_frame
+from orchestration.pipeline.plan import PlanError, world_config
+from orchestration.pipeline.storage import combine, write_bytes, write_frame
 from orchestration.reference import Reference
 from orchestration.settings import COMTRADE_ADDRESS, STAND_IN, Settings
 
@@ -108,12 +109,41 @@ def limits_of(settings: Settings) -> Limits:
 
 @contextmanager
 def open_client(settings: Settings, paths: DataPaths, pull_id: str) -> Iterator[tuple[Client, CallBook]]:
-    """The client of these settings with its record of calls; starts the local stand-in when the address is that."""
+    """The client of these settings with its record of calls; starts the local stand-in when the address is that.
+
+    Raises PlanError when there is no key, or the folder holds what another server or source gave.
+    """
+    _require_key(settings)
+    _require_same_server(settings, paths)
     limits = limits_of(settings)
     with _server(settings, _key_of(settings)) as (address, key_there):
         book = CallBook(settings.api_call_book or paths.pull / "calls.sqlite", limits, key_name_of(key_there), pull_id)
         with Client(book, limits, key_there, address) as client:
             yield client, book
+
+
+def _require_key(settings: Settings) -> None:
+    if settings.source == "api" and settings.api_key is None and settings.api_address != STAND_IN:
+        raise PlanError(
+            "the source is `api` but no key is set; the API answers nothing without one; set MIRROR_API_KEY to a "
+            "subscription key of comtradedeveloper.un.org, or take SOURCE=preview (500 rows a call, no key)"
+        )
+
+
+def _require_same_server(settings: Settings, paths: DataPaths) -> None:
+    """One folder holds what one server gave: a planted world or a preview's cut answers must not stand for the API."""
+    server = f"{settings.source} of {settings.api_address}"
+    if settings.api_address == STAND_IN:
+        server += f", planted world {combine(repr(world_config(settings)))}"
+    file = paths.pull / "server.txt"
+    known = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if known and known != server:
+        raise PlanError(
+            f"{paths.root} holds what was pulled from another server ({known}; now it is {server}); a release would "
+            "mix the two; name another folder with MIRROR_DATA_DIR"
+        )
+    if not known:
+        write_bytes(file, server.encode())
 
 
 def _key_of(settings: Settings) -> str | None:
@@ -125,10 +155,13 @@ def _server(settings: Settings, key: str | None) -> Iterator[tuple[str, str | No
     if settings.api_address != STAND_IN:
         yield settings.api_address or COMTRADE_ADDRESS, key
         return
-    from orchestration.stand_in.demonstration import demonstration
+    from orchestration.stand_in.demonstration import StandInError, demonstration
 
-    with demonstration(settings) as (address, its_key):
-        yield address, its_key if settings.source == "api" else None
+    try:
+        with demonstration(settings) as (address, its_key):
+            yield address, its_key if settings.source == "api" else None
+    except StandInError as error:
+        raise PlanError(str(error)) from error
 
 
 def look(client: Client, settings: Settings) -> list[Version]:

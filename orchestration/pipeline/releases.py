@@ -15,6 +15,7 @@ from typing import Any
 from expectations import required_checks
 from orchestration.pipeline.gates import dbt_results, primary_keys, results_of_run
 from orchestration.pipeline.paths import DataPaths
+from orchestration.pipeline.storage import write_bytes
 from orchestration.reconcile import METHOD_VERSION
 from orchestration.release import refusals
 from orchestration.release.audit_record import AuditRecord, read_record, write_record
@@ -32,6 +33,7 @@ from orchestration.settings import Settings
 __all__ = [
     "export_run",
     "list_releases",
+    "nothing_to_publish",
     "prune_runs",
     "publish_run",
     "published_fingerprint",
@@ -120,8 +122,42 @@ def list_releases(paths: DataPaths) -> tuple[PublishedRelease, ...]:
 
 
 def rollback(paths: DataPaths, release_id: str) -> PublishedRelease:
-    """Point readers at another release on disk after verifying it."""
-    return roll_back(paths.releases, release_id)
+    """Point readers at another release on disk after verifying it.
+
+    The one rolled back from is withheld: the input it was made from does not publish it again by itself.
+    """
+    before = latest_id(paths.releases)
+    release = roll_back(paths.releases, release_id)
+    withheld = _withheld(paths)
+    if before is not None and before != release_id:
+        withheld[before] = read_release(paths.releases / before).input_fingerprint
+    withheld.pop(release_id, None)
+    write_bytes(_withheld_file(paths), json.dumps(withheld, indent=1, sort_keys=True).encode())
+    return release
+
+
+def nothing_to_publish(paths: DataPaths, fingerprint: str) -> str:
+    """Why a run on this input would publish nothing that should be; empty when it would."""
+    if published_fingerprint(paths) == fingerprint:
+        return f"release {latest_id(paths.releases)} was made from this very input and code; nothing new to publish"
+    on_disk = [one for one, its in _withheld(paths).items() if its == fingerprint and (paths.releases / one).is_dir()]
+    if on_disk:
+        return (
+            f"release {on_disk[0]} was made from this very input and code, and was rolled back; it would be published "
+            f"again; mend the input, or point at it again with make rollback RELEASE={on_disk[0]}"
+        )
+    return ""
+
+
+def _withheld_file(paths: DataPaths) -> Path:
+    return paths.root / "withheld.json"
+
+
+def _withheld(paths: DataPaths) -> dict[str, str]:
+    """Input fingerprints of releases that were rolled back from, by release."""
+    file = _withheld_file(paths)
+    found: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
 
 
 def prune_runs(paths: DataPaths, run_id: str) -> list[str]:

@@ -223,6 +223,34 @@ def test_the_run_fails_and_what_landed_stays_when_the_api_is_silent(live: Live) 
     assert live.made() == {"A-2020", "A-2022"}
 
 
+def test_one_alert_a_day_is_raised_when_pulls_end_for_the_same_reason(live: Live) -> None:
+    live.stand_in.set_faults(Faults.mixed(1, 1.0, ["out_of_quota"], like=Fault("out_of_quota", seconds=3600)))
+    live.pull()
+    live.run("pull", {RANGE_START_TAG: "A-2020", RANGE_END_TAG: "A-2022"})
+    (told,) = [entry.alert for entry in AlertDesk(live.settings).entries()]
+    assert told.kind == "pull_stopped"
+    assert told.facts["data_sets_left"] == str(len(live.stand_in.holdings.data_sets()))
+
+
+def test_nothing_is_asked_for_when_a_backfill_of_the_page_is_at_work(live: Live) -> None:
+    live.run("availability")
+    run = live.instance.create_run_for_job(
+        live.definitions.resolve_implicit_global_asset_job_def(), asset_selection=frozenset({PULLED})
+    )
+    assert "at work" in live.skipped()
+    live.instance.report_run_canceled(run)
+    assert live.asked_for()
+
+
+def test_no_more_than_its_calls_is_asked_for_when_the_source_is_a_preview(live: Live) -> None:
+    live.settings = live.settings.model_copy(update={"source": "preview", "preview_calls": 2, "api_key": None})
+    live.definitions = build_definitions(live.settings, ensure_manifest(live.settings.dbt_dir))
+    live.run("availability")
+    requests = live.asked_for()
+    assert ranges(requests) == [("A-2022", "A-2022")]
+    assert requests[0].tags["mirror/data_sets"] == "2"
+
+
 def test_the_refresh_waits_when_something_is_still_to_land(live: Live) -> None:
     live.pull()
     request = refresh_for(live.instance, live.warehouse)

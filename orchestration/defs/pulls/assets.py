@@ -6,6 +6,7 @@ Belongs here: what each step tells and which partitions it made. Does not belong
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -111,7 +112,8 @@ def pulled_declarations(
             )
     context.log_event(dg.AssetObservation(PULLED, metadata=_told(done, calls_left, context.partition_keys, standing)))
     if done.status == RESUMABLE:
-        warehouse.alerts.tell(pull_stopped(warehouse.paths, context.run.run_id, done.why, len(standing)))
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        warehouse.alerts.tell(pull_stopped(warehouse.paths, day, done.why, standing.total()))
     if done.status == RESUMABLE and not done.is_quota_spent:
         # No second attempt: the client has made its own, with growing pauses; the sensor asks again some hours later.
         raise dg.Failure(

@@ -16,7 +16,7 @@ from orchestration.defs.promises import PRIORITY_TAG, SENSOR_PRIORITY, SOURCE_TA
 from orchestration.defs.pulls.assets import AVAILABILITY, PULLED
 from orchestration.defs.resources import Warehouse, WarehouseParameter
 from orchestration.defs.schedules import request_for
-from orchestration.pipeline.pull import calls_left, read_availability, read_unsettled, versions_to_land
+from orchestration.pipeline.pull import calls_left, plan_pull, read_availability, read_unsettled, versions_to_land
 from orchestration.pipeline.storage import combine
 from orchestration.settings import Settings
 
@@ -100,12 +100,15 @@ def pulls_for(instance: dg.DagsterInstance, warehouse: Warehouse, now: datetime)
         return dg.SkipReason(
             "what the API holds is not known yet; switch on the schedule daily_availability or run the job availability"
         )
-    wanted = versions_to_land(paths, available)
+    left = calls_left(settings, paths)
+    # A preview asks for no more than its calls, the newest years first.
+    is_preview = settings.source == "preview"
+    wanted = plan_pull(settings, paths, available, left).wanted if is_preview else versions_to_land(paths, available)
     if not wanted:
         return dg.SkipReason(f"all {len(available):,} data sets of the availability list have landed")
     if _is_pulling(instance):
         return dg.SkipReason("a pull is at work or waits in the queue; what it leaves is asked for after it")
-    if calls_left(settings, paths) == 0:
+    if left == 0:
         return dg.SkipReason(f"{len(wanted):,} data sets are to land, and the quota of today (UTC) is spent")
     registered = set(instance.get_dynamic_partitions(AVAILABLE_SET))
     missing = {version.data_set.period_key for version in wanted} - registered
@@ -117,7 +120,8 @@ def pulls_for(instance: dg.DagsterInstance, warehouse: Warehouse, now: datetime)
 def refresh_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
     """A refresh on what has landed, or why it waits: half a pull would be published as if it were all there is.
 
-    Data sets that stayed doubtful are not waited for; the gate warns of them.
+    A preview is never all there is, and says so. Data sets that stayed doubtful are not waited for; the gate warns of
+    them.
     """
     if _is_pulling(instance):
         return dg.SkipReason("a pull is at work; the refresh waits until everything has landed")
@@ -132,7 +136,9 @@ def refresh_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunReq
 
 
 def _is_pulling(instance: dg.DagsterInstance) -> bool:
-    return instance.get_runs_count(dg.RunsFilter(job_name=pull_job.name, statuses=_UNFINISHED)) > 0
+    """Whether a run that pulls is unfinished; a backfill from the page of the asset goes by another job."""
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+    return any(run.job_name == pull_job.name or PULLED in (run.asset_selection or ()) for run in unfinished)
 
 
 def _in_ranges(wanted: Iterable[Version], registered: Sequence[str]) -> list[list[Version]]:

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.pipeline.releases import list_releases, published_fingerprint, published_release, rollback
+from orchestration.pipeline.releases import (
+    list_releases,
+    nothing_to_publish,
+    published_fingerprint,
+    published_release,
+    rollback,
+)
 from orchestration.release import ReleaseError
 from orchestration.release.published import last_release_before
 from orchestration.release.store import HISTORY, latest_id, point_to, prune, release_ids, sweep
@@ -33,6 +39,22 @@ def test_readers_see_the_earlier_release_when_rolled_back(waiting: Run, publishe
         (new.release_id, False),
         (published.release.release_id, True),
     ]
+
+
+def test_a_release_is_not_published_again_from_its_input_when_it_was_rolled_back(
+    waiting: Run, published: Published
+) -> None:
+    new = waiting.publish()
+    assert new.release_id in nothing_to_publish(waiting.paths, waiting.fingerprint)
+    rollback(waiting.paths, published.release.release_id)
+    reason = nothing_to_publish(waiting.paths, waiting.fingerprint)
+    assert f"make rollback RELEASE={new.release_id}" in reason
+    assert "was rolled back" in reason
+    assert published.release.release_id in nothing_to_publish(waiting.paths, published.run.fingerprint)
+    assert nothing_to_publish(waiting.paths, "other input") == ""
+    rollback(waiting.paths, new.release_id)
+    assert "nothing new to publish" in nothing_to_publish(waiting.paths, waiting.fingerprint)
+    assert "was rolled back" in nothing_to_publish(waiting.paths, published.run.fingerprint)
 
 
 def test_rollback_is_refused_when_the_release_is_unknown(waiting: Run, published: Published) -> None:
