@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -40,8 +42,8 @@ from orchestration.settings import PROJECT_DIR
 
 KEY = "key-of-the-page"
 SENSOR_SECONDS, POLL_SECONDS = 30, 3
-LOAD_SECONDS, RUNS_SECONDS, CLOCK_SECONDS = 240, 900, 300
-CRON = "*/4 * * * *"
+LOAD_SECONDS, RUNS_SECONDS, CLOCK_SECONDS, STOP_SECONDS = 300, 1200, 400, 120
+CRON = "*/2 * * * *"
 SENSORS, SCHEDULE = ("availability", "pulled_versions"), "daily_availability"
 _REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "mirror_warehouse"}
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -97,16 +99,21 @@ def page_and_daemon(data_dir: Path, address: str, log: Path) -> Iterator[Page]:
     """What `make dev` starts, on a free port, until the block ends."""
     home, port = prepare_home(DataPaths(data_dir)), free_port()
     words = [str(Path(sys.executable).with_name("dagster")), "dev", "-w", str(PROJECT_DIR / "workspace.yaml")]
+    words += ["-h", "127.0.0.1", "-p", str(port)]
     given = environment(data_dir, address) | {"DAGSTER_HOME": str(home)}
+    # A shell that starts this in the background ignores the interrupt, and so would the page, which ends by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with log.open("wb") as said:
-        process = subprocess.Popen(
-            [*words, "-h", "127.0.0.1", "-p", str(port)], cwd=PROJECT_DIR, env=given, stdout=said, stderr=said
-        )
+        process = subprocess.Popen(words, cwd=PROJECT_DIR, env=given, stdout=said, stderr=said, start_new_session=True)
     try:
         yield Page(f"http://127.0.0.1:{port}", process)
     finally:
         process.terminate()
-        process.wait(timeout=120)
+        try:
+            process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise NotAsItShould(f"the page did not end within {STOP_SECONDS} s of being told to") from None
 
 
 class Page:
@@ -138,15 +145,15 @@ class Page:
     def switch_on_schedule(self, name: str) -> str:
         """Switch a schedule on; what it is switched off with."""
         query = """mutation($s: ScheduleSelector!) {startSchedule(scheduleSelector: $s)
-            {__typename ... on ScheduleStateResult {scheduleState {selectorId}}}}"""
+            {__typename ... on ScheduleStateResult {scheduleState {id}}}}"""
         answer = self.ask(query, s={**_REPOSITORY, "scheduleName": name})["startSchedule"]
         require(answer["__typename"] == "ScheduleStateResult", f"the schedule {name} was not switched on: {answer}")
-        return str(answer["scheduleState"]["selectorId"])
+        return str(answer["scheduleState"]["id"])
 
-    def switch_off_schedule(self, selector_id: str) -> None:
+    def switch_off_schedule(self, state_id: str) -> None:
         """Switch a schedule off."""
-        query = "mutation($i: String) {stopRunningSchedule(scheduleSelectorId: $i) {__typename}}"
-        answer = self.ask(query, i=selector_id)["stopRunningSchedule"]
+        query = "mutation($i: String) {stopRunningSchedule(id: $i) {__typename}}"
+        answer = self.ask(query, i=state_id)["stopRunningSchedule"]
         require(answer["__typename"] == "ScheduleStateResult", f"the schedule was not switched off: {answer}")
 
     def ticks(self) -> list[dict[str, Any]]:
@@ -189,8 +196,11 @@ class Page:
 
 def _post(address: str, body: object) -> Any:
     request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        raise NotAsItShould(f"{address} answers {error.code}: {error.read()[:500]!r}") from error
 
 
 def wait_until(what: str, holds: Callable[[], bool], seconds: float) -> None:
@@ -271,11 +281,11 @@ def prove(page: Page, instance: dg.DagsterInstance, data_dir: Path, address: str
 
     revised = _alone_in_its_cell(read_availability(paths))
     _revise(address, revised)
-    selector_id = page.switch_on_schedule(SCHEDULE)
+    state_id = page.switch_on_schedule(SCHEDULE)
     wait_until(
         "the schedule looks", lambda: any(r.tags.get("dagster/schedule_name") for r in daemon.runs()), CLOCK_SECONDS
     )
-    page.switch_off_schedule(selector_id)
+    page.switch_off_schedule(state_id)
     said += _second_round(daemon.next_round(), revised)
 
     daemon.stays_quiet(2.5 * SENSOR_SECONDS)

@@ -52,15 +52,15 @@ VIEWS = {
 LIVE_VIEWS = {
     "live_graph": View("/asset-groups", 2000, 1000, holds=("pulls",)),
     "live_graph_pulls": View("/locations/mirror_warehouse/asset-groups/pulls", 1200, 600, holds=("data_sets",)),
-    "live_availability": View("/assets/pulls/availability?view=overview", height=1300, holds=("to_pull_revised",)),
-    "live_pulled": View("/assets/pulls/data_sets?view=overview", height=1300),
+    "live_availability": View("/assets/pulls/availability?view=overview", 1700, 1250, holds=("to_pull_revised",)),
+    "live_pulled": View("/assets/pulls/data_sets?view=overview", height=900, holds=("pull_still_to_land",)),
     "live_pulled_partitions": View(
         "/assets/pulls/data_sets?view=partitions&partition=A-2024", holds=("landed_data_sets", "54 Partitions")
     ),
-    "live_pulled_events": View("/assets/pulls/data_sets?view=events", height=1200),
+    "live_pulled_events": View("/assets/pulls/data_sets?view=events", height=1000, holds=("still_to_land",)),
     "live_checks": View("/assets/declarations/contracted?view=checks", height=1000),
-    "live_automation": View("/automation", height=600, holds=("daily_availability", "pulled_versions")),
-    "live_runs": View("/runs", height=600, holds=("availability", "pull", "refresh")),
+    "live_automation": View("/automation", height=680, holds=("daily_availability", "pulled_versions")),
+    "live_runs": View("/runs", height=900, holds=("availability", "pull", "refresh")),
     "live_concurrency": View("/deployment/concurrency", holds=("comtrade_api",)),
 }
 # Not `_error`: names of checks may hold the word.
