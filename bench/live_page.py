@@ -335,8 +335,10 @@ def _second_round(done: Round, revised: Version) -> list[str]:
         by_partition = [one for one in events if one.partition is not None]
         if by_partition and all("partition_was_unchanged" in one.metadata for one in by_partition):
             changed = sorted(str(o.partition) for o in by_partition if not o.metadata["partition_was_unchanged"].value)
-            if asset == "declarations/contracted":
-                require(changed == [key], f"the contract was made anew for {changed} instead of {key}")
+            if asset in ("declarations/contracted", "reconciliation/pairs"):
+                require(changed == [key], f"{asset} was computed for {changed} instead of {key}")
+            # Flows take their parameters from every period of their frequency, and from no other.
+            require({one[0] for one in changed} == {key[0]}, f"{asset} was computed for {changed}")
             lines.append(f"  {asset}: {len(changed)} of {len(by_partition)} partitions computed ({_few(changed)})")
     return [*lines, f"  published {_published(done)}"]
 

@@ -22,6 +22,7 @@ ENVIRONMENT_PREFIX = "MIRROR_"
 _REPORTER_DIGITS = 3
 CHANNELS = ("log", "webhook", "email")
 _MAIL_ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
+_API_KEY = re.compile(r"[!-~]+")
 _CRON = re.compile(r"([0-9*,/-]+\s+){4}[0-9*,/-]+")
 
 
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
         default="", description="Reporters that are pulled, as Comtrade codes with commas between; default: all."
     )
     api_calls_a_day: int = Field(default=500, ge=1, description="Calls a day that the key allows (a day of UTC).")
-    api_rows_a_call: int = Field(default=100_000, ge=1, description="Rows that one answer holds at most.")
+    api_rows_a_call: int = Field(default=100_000, ge=2, description="Rows that one answer holds at most.")
     api_calls_a_second: float = Field(default=1.0, gt=0, description="How fast the API is called, by all processes.")
     api_address_characters: int = Field(default=4_096, ge=500, description="Longest address the API takes.")
     api_periods_a_call: int = Field(default=12, ge=1, description="Periods that one call names at most.")
@@ -162,6 +163,18 @@ class Settings(BaseSettings):
     alert_late_months: int = Field(
         default=3, ge=0, le=120, description="Months beyond its own longest pause after which a reporter is late."
     )
+
+    @field_validator("api_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        """Without the blanks and line ends that come with copying; nothing is no key."""
+        key = value.get_secret_value().strip() if value is not None else ""
+        if key and not _API_KEY.fullmatch(key):
+            raise ValueError(
+                "the key holds a blank, a line break or another character that no key has; the API would refuse it; "
+                "set MIRROR_API_KEY to a subscription key of comtradedeveloper.un.org and nothing around it"
+            )
+        return SecretStr(key) if key else None
 
     @field_validator("api_reporters")
     @classmethod

@@ -163,7 +163,7 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
 
 def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
     """What a pull would take; asks for the availability list (a call a frequency) and for nothing else."""
-    from orchestration.pipeline.pull import look, open_client, plan_pull
+    from orchestration.pipeline.pull import look, open_client, plan_pull, versions_to_land
 
     if not settings.is_pulled:
         print(f"The source {settings.source} is not pulled from the API; take SOURCE=api or SOURCE=preview.")
@@ -176,7 +176,10 @@ def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
         print(f"No plan could be made: {error}")
         return REFUSED
     cost = plan.cost
-    print(f"{len(plan.available):,} data sets are available, {cost.data_sets:,} of them are new or revised.")
+    to_land = len(versions_to_land(paths, plan.available))
+    print(f"{len(plan.available):,} data sets are available, {to_land:,} of them are new or revised.")
+    if cost.data_sets < to_land:
+        print(f"A preview asks for {cost.data_sets:,} of them, the newest years first, 500 rows of each at most.")
     print(f"  rows      {cost.rows:>14,}")
     print(f"  calls     {cost.calls:>14,}   ({plan.calls_left:,} left today, {settings.api_calls_a_day:,} a day)")
     print(f"  days      {cost.days:>14,}   of quota")

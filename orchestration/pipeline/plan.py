@@ -110,7 +110,10 @@ def input_fingerprint(settings: Settings) -> str:
     if settings.source == "sample":
         return combine("sample", repr(world_config(settings)), *shared)
     if settings.is_pulled:
-        return combine(settings.source, *(entry.delivery_id for entry in _pulled(settings)), *shared)
+        # What a pull could not settle stands in the release too, as a warning.
+        unsettled = DataPaths(settings.data_folder).pull / "unsettled.json"
+        extra = sha256_of_file(unsettled) if unsettled.is_file() else ""
+        return combine(settings.source, extra, *(entry.delivery_id for entry in _pulled(settings)), *shared)
     folder, files = source_files(settings)
     dates = folder / RELEASE_DATES_FILE
     extra = sha256_of_file(dates) if dates.is_file() else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,11 @@ from pydantic import SecretStr
 
 from orchestration.alerts import AlertDesk
 from orchestration.defs.build import build_definitions
-from orchestration.defs.declarations.assets import LANDED
+from orchestration.defs.declarations.assets import CONTRACTED, LANDED
 from orchestration.defs.partitions import AVAILABLE, AVAILABLE_SET, RANGE_END_TAG, RANGE_START_TAG
 from orchestration.defs.pulls.assets import AVAILABILITY, PULLED
 from orchestration.defs.pulls.triggers import pulls_for, refresh_for
+from orchestration.defs.reconciliation.assets import FLOWS, PAIRS, PARAMETERS
 from orchestration.defs.resources import API_POOL, Warehouse
 from orchestration.pipeline.dbt import ensure_manifest
 from orchestration.pipeline.plan import input_fingerprint
@@ -86,6 +88,23 @@ class Live:
         """Look, and run everything that the sensor asks for."""
         assert self.run("availability").success
         return [self.run("pull", dict(request.tags)) for request in self.asked_for(today)]
+
+    def reconcile(self) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """Run the refresh as far as the flows; partitions by asset that were done, and that were unchanged."""
+        request = refresh_for(self.instance, self.warehouse)
+        assert isinstance(request, dg.RunRequest), request.skip_message
+        outcome = self.definitions.resolve_job_def("refresh").execute_in_process(
+            instance=self.instance, tags=dict(request.tags),
+            asset_selection=[LANDED, CONTRACTED, PAIRS, PARAMETERS, FLOWS],
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )  # fmt: skip
+        done, unchanged = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+        for event in outcome.all_node_events:
+            if event.is_step_materialization and event.partition is not None:
+                told = event.step_materialization_data.materialization
+                found = unchanged if told.metadata["partition_was_unchanged"].value else done
+                found[told.asset_key.to_user_string()].add(event.partition)
+        return dict(done), dict(unchanged)
 
     def made(self) -> set[str]:
         """Periods that are materialised."""
@@ -221,6 +240,22 @@ def test_the_refresh_waits_when_something_is_still_to_land(live: Live) -> None:
     waits = refresh_for(live.instance, live.warehouse)
     assert isinstance(waits, dg.SkipReason)
     assert "1 data sets are still to land" in (waits.skip_message or "")
+
+
+def test_only_what_a_revision_concerns_is_done_again_when_one_data_set_is_revised(live: Live) -> None:
+    live.pull()
+    live.reconcile()
+    revise(live, "2022")
+    live.pull()
+    done, unchanged = live.reconcile()
+    assert done == {
+        "declarations/contracted": {"A-2022"},
+        "reconciliation/pairs": {"A-2022"},
+        # The parameters of a frequency are fitted on all of its periods.
+        "reconciliation/mirror_flows": {"A-2020", "A-2022"},
+    }
+    assert unchanged["declarations/contracted"] == GIVEN - {"A-2022"}
+    assert unchanged["reconciliation/mirror_flows"] == {"M-202201", "M-202202"}
 
 
 def test_no_refresh_is_asked_for_when_what_landed_is_published(live: Live) -> None:

@@ -93,10 +93,18 @@ def read_rows(body: bytes) -> pl.DataFrame:
     column, has one that is not known, or holds a cell of another type.
     """
     try:
-        return _frame(_decoded(_PLAIN, body).data, [name for name in API_COLUMNS if name not in DESCRIBING])
+        return _read(_PLAIN, body, [name for name in API_COLUMNS if name not in DESCRIBING])
     except BadBody:
         # It may only be described after all; if not, this says what is wrong.
-        return _frame(_decoded(_DESCRIBED, body).data, list(API_COLUMNS))
+        return _read(_DESCRIBED, body, list(API_COLUMNS))
+
+
+def _read(decoder: msgspec.json.Decoder[Any], body: bytes, names: list[str]) -> pl.DataFrame:
+    try:
+        return _frame(_decoded(decoder, body).data, names)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        # JSON knows whole numbers of any length, a column only those of 64 bits.
+        raise BadBody("a number in an answer of the API is too large for its column", _MATTERS, _MEND, body) from error
 
 
 def _frame(rows: list[Any], names: list[str]) -> pl.DataFrame:
