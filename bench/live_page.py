@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorTick
 
 from bench.browser import free_port
 from orchestration.comtrade.api.requests import Version
@@ -47,7 +48,7 @@ CRON = "*/2 * * * *"
 SENSORS, SCHEDULE = ("availability", "pulled_versions"), "daily_availability"
 _REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "mirror_warehouse"}
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-_QUEUED = {dg.DagsterEventType.PIPELINE_ENQUEUED, dg.DagsterEventType.PIPELINE_DEQUEUED}
+_QUEUED = {dg.DagsterEventType.PIPELINE_ENQUEUED, dg.DagsterEventType.PIPELINE_STARTING}
 
 
 class NotAsItShould(Exception):
@@ -156,17 +157,6 @@ class Page:
         answer = self.ask(query, i=state_id)["stopRunningSchedule"]
         require(answer["__typename"] == "ScheduleStateResult", f"the schedule was not switched off: {answer}")
 
-    def ticks(self) -> list[dict[str, Any]]:
-        """Every tick of every sensor and schedule: name, status, error, ids of the runs it asked for."""
-        query = """{repositoryOrError(repositorySelector: {repositoryName: "__repository__",
-            repositoryLocationName: "mirror_warehouse"}) {... on Repository {
-            sensors {name sensorState {ticks {status error {message} runIds}}}
-            schedules {name scheduleState {ticks {status error {message} runIds}}}}}}"""
-        answer = self.ask(query)["repositoryOrError"]
-        named = [(one["name"], one["sensorState"]) for one in answer["sensors"]]
-        named += [(one["name"], one["scheduleState"]) for one in answer["schedules"]]
-        return [{"name": name, **tick} for name, state in named for tick in state["ticks"]]
-
     def daemons(self) -> list[dict[str, Any]]:
         """Every daemon that is needed: its kind, whether it is well, errors of its heartbeat."""
         query = """{instance {daemonHealth {allDaemonStatuses {daemonType required healthy
@@ -246,6 +236,12 @@ class Daemon:
         """Every run, in the order of creation."""
         records = self.instance.get_run_records(order_by="id", ascending=True)
         return [record.dagster_run for record in records]
+
+    def ticks(self) -> list[tuple[str, InstigatorTick]]:
+        """Every tick of every sensor and schedule that ever ticked, with its name."""
+        states = self.instance.all_instigator_state()
+        found = [(s.instigator_name, self.instance.get_ticks(s.instigator_origin_id, s.selector_id)) for s in states]
+        return [(name, tick) for name, ticks in found for tick in ticks]
 
     def next_round(self) -> Round:
         """Wait until a refresh of this round has ended and nothing else is left to do, and give the round."""
@@ -360,15 +356,17 @@ def _orderly(page: Page, daemon: Daemon) -> list[str]:
     spans.sort()
     beside = [(a, b) for a, b in pairwise(spans) if b[0] < a[1]]
     require(not beside, f"runs stood beside each other: {beside}")
-    ticks = page.ticks()
-    failed = [tick for tick in ticks if tick["status"] == "FAILURE" or tick["error"]]
+    ticks = daemon.ticks()
+    failed = [(name, tick.error) for name, tick in ticks if tick.is_failure or tick.error]
     require(not failed, f"ticks failed: {failed}")
     ill = [one for one in page.daemons() if one["lastHeartbeatErrors"] or not one["healthy"]]
     require(not ill, f"daemons are not well: {ill}")
     pools = page.pools()
     require(pools.get(API_POOL) == 1, f"the pool {API_POOL} has not the limit 1: {pools}")
-    count = Counter(tick["name"] for tick in ticks)
-    asked = Counter(tick["name"] for tick in ticks for _ in tick["runIds"])
+    count = Counter(name for name, _ in ticks)
+    asked = Counter(name for name, tick in ticks for _ in tick.run_ids)
+    wanted = {"availability": 3, "daily_availability": 1, "pulled_versions": 2}
+    require(dict(asked) == wanted, f"runs asked for by sensors and schedules are {dict(asked)} instead of {wanted}")
     return [
         f"{len(spans)} runs passed the queue, none beside another; pools with limits {pools}",
         f"daemons, all well: {', '.join(sorted(one['daemonType'] for one in page.daemons()))}",

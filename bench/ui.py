@@ -60,7 +60,7 @@ LIVE_VIEWS = {
     "live_pulled_events": View("/assets/pulls/data_sets?view=events", height=1000, holds=("still_to_land",)),
     "live_checks": View("/assets/declarations/contracted?view=checks", height=1000),
     "live_automation": View("/automation", height=680, holds=("daily_availability", "pulled_versions")),
-    "live_runs": View("/runs", height=900, holds=("availability", "pull", "refresh")),
+    "live_runs": View("/runs", height=1000, holds=("availability", "pull", "refresh")),
     "live_concurrency": View("/deployment/concurrency", holds=("comtrade_api",)),
 }
 # Not `_error`: names of checks may hold the word.

@@ -114,7 +114,7 @@ def pulled_declarations(
                     },
                 )
             )
-    said = f"{len(done.landed):,} data sets with {done.row_count:,} rows landed in {done.calls} calls: {done.status}."
+    said = f"{done.status}; data sets landed: {len(done.landed):,}, rows: {done.row_count:,}, calls: {done.calls}"
     context.log_event(dg.AssetObservation(PULLED, description=said, metadata=told))
     if done.status == RESUMABLE:
         warehouse.alerts.tell(pull_stopped(warehouse.paths, context.run.run_id, done.why, len(standing)))
