@@ -16,7 +16,7 @@ from orchestration.defs.marts.assets import dbt_resource, mart_assets
 from orchestration.defs.passages.assets import family_statistics
 from orchestration.defs.progress import progress_logger
 from orchestration.defs.promises import release_freshness, with_freshness
-from orchestration.defs.pulls.assets import availability, pulled_declarations
+from orchestration.defs.pulls.assets import after_pulls, availability, pulled_declarations
 from orchestration.defs.pulls.triggers import look_job, make_look_schedule, make_pull_sensors, pull_job
 from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
 from orchestration.defs.release.assets import (
@@ -51,7 +51,7 @@ def build_definitions(
     chosen = settings if settings is not None else Settings()
     parsed = manifest if manifest is not None else ensure_manifest(chosen.dbt_dir)
     assets = [
-        landed_declarations,
+        after_pulls(landed_declarations) if chosen.is_pulled else landed_declarations,
         contracted_declarations,
         mirror_pairs,
         parameters,

@@ -146,6 +146,8 @@ def test_pulls_stand_in_the_graph_only_when_the_source_is_pulled(live: Live, tmp
     sample = Settings(data_dir=tmp_path)
     other = build_definitions(sample, ensure_manifest(sample.dbt_dir)).resolve_asset_graph()
     assert not {PULLED, AVAILABILITY} & set(other.materializable_asset_keys)
+    assert graph.get(LANDED).parent_keys == {PULLED}
+    assert other.get(LANDED).parent_keys == set()
 
 
 def test_the_look_tells_what_is_new_and_registers_its_periods_when_it_is_taken(live: Live) -> None:
@@ -162,6 +164,7 @@ def test_a_run_is_asked_for_every_unbroken_range_when_nothing_has_landed(live: L
     requests = live.asked_for()
     assert ranges(requests) == [("A-2020", "A-2022"), ("M-202201", "M-202202")]
     assert sum(int(request.tags["mirror/data_sets"]) for request in requests) == len(live.stand_in.holdings.data_sets())
+    assert requests[0].tags["mirror/periods"] == "A-2020 to A-2022"
 
 
 def test_every_period_is_made_and_nothing_more_asked_for_when_the_pulls_are_done(live: Live) -> None:
@@ -182,11 +185,16 @@ def test_only_the_period_of_a_revised_data_set_is_asked_for_when_the_api_revises
     assert [record.data["data_set"] for record in said["revised"].records] == [name]
     requests = live.asked_for()
     assert ranges(requests) == [("A-2022", "A-2022")]
+    assert requests[0].tags["mirror/periods"] == "A-2022"
     before = landed_delivery_ids(live.warehouse.paths)
     assert live.run("pull", dict(requests[0].tags)).success
     assert len(landed_delivery_ids(live.warehouse.paths) - before) == 1
     events = live.instance.fetch_materializations(PULLED, limit=100).records
     assert [record.partition_key for record in events[:-4]] == ["A-2022"]
+    assert events[0].asset_materialization is not None
+    told = events[0].asset_materialization.metadata
+    names = ("landed_data_sets", "pull_landed_data_sets", "pull_still_to_land", "pull_status")
+    assert [told[name].value for name in names] == [1, 1, 0, "complete"]
 
 
 def test_periods_left_by_a_spent_quota_are_not_made_and_asked_for_the_next_day_when_it_is_spent(live: Live) -> None:

@@ -81,7 +81,8 @@ def availability(context: dg.AssetExecutionContext, warehouse: WarehouseParamete
             owners=OWNERS,
             kinds={"parquet"},
             description="Data sets of the API, landed whole, a version of one reporter and period at a time: what is "
-            "new or revised in these periods and nothing else. A period is made once everything it holds has landed.",
+            "new or revised in these periods and nothing else. A period is made once everything it holds has landed. "
+            "What a pull did stands under Events: one observation a pull.",
             # Partitions are told one by one below: a period of which the quota left a part unasked is not made.
             skippable=True,
         )
@@ -97,6 +98,9 @@ def pulled_declarations(
     """Pull the periods of this run; says which of them are whole. Yields nothing: what is made is logged by period."""
     done, calls_left = _pull(context, warehouse)
     standing = _still_to_land(warehouse)
+    told = _told(done, calls_left, context.partition_keys, standing)
+    # The page's overview shows the newest period only, so each tells of its pull too; figures, as there may be many.
+    of_pull = {f"pull_{name}": told[name] for name in ("status", "landed_data_sets", "landed_rows", "still_to_land")}
     for key in context.partition_keys:
         if key not in standing:
             own = [version for version in done.landed if version.data_set.period_key == key]
@@ -107,10 +111,12 @@ def pulled_declarations(
                     metadata={
                         "dagster/partition_row_count": sum(version.row_count for version in own),
                         "landed_data_sets": len(own),
+                        **of_pull,
                     },
                 )
             )
-    context.log_event(dg.AssetObservation(PULLED, metadata=_told(done, calls_left, context.partition_keys, standing)))
+    said = f"{done.status}; data sets landed: {len(done.landed):,}, rows: {done.row_count:,}, calls: {done.calls}"
+    context.log_event(dg.AssetObservation(PULLED, description=said, metadata=told))
     if done.status == RESUMABLE:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         warehouse.alerts.tell(pull_stopped(warehouse.paths, day, done.why, standing.total()))
@@ -151,11 +157,17 @@ def _told(
         "calls": dg.MetadataValue.int(done.calls),
         "calls_left_today": dg.MetadataValue.int(calls_left),
         "still_to_land": dg.MetadataValue.int(sum(standing[key] for key in period_keys)),
-        "landed": table_of_versions(done.landed[:SHOWN]),
         "landed_by_period": by_period({"data sets landed": _per_period(done.landed)}),
         "doubtful": dg.MetadataValue.json([f"{one.what}; {one.how_to_mend}" for one in done.unsettled[:SHOWN]]),
         "notes": dg.MetadataValue.json(list(done.notes[:SHOWN])),
+        "landed": table_of_versions(done.landed[:SHOWN]),
     }
+
+
+def after_pulls(landed: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset that reads what pulls have landed, with that standing in the graph."""
+    (drawn,) = dg.map_asset_specs(lambda spec: spec.merge_attributes(deps=[PULLED]), [landed])
+    return drawn
 
 
 def table_of_versions(versions: Sequence[Version]) -> dg.MetadataValue:

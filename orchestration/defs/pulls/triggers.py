@@ -20,7 +20,7 @@ from orchestration.pipeline.pull import calls_left, plan_pull, read_availability
 from orchestration.pipeline.storage import combine
 from orchestration.settings import Settings
 
-DATA_SETS_TAG = "mirror/data_sets"
+DATA_SETS_TAG, PERIODS_TAG = "mirror/data_sets", "mirror/periods"
 HOURS_BETWEEN = 6
 """Hours after which the same versions may be asked for again."""
 _UNFINISHED = [
@@ -166,6 +166,8 @@ def _request(settings: Settings, versions: Sequence[Version], now: datetime) -> 
             **range_tags(keys),
             SOURCE_TAG: settings.source,
             DATA_SETS_TAG: str(len(versions)),
+            # The list of runs hides the orchestrator's own tags, the range among them.
+            PERIODS_TAG: keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}",
             PRIORITY_TAG: str(SENSOR_PRIORITY),
         },
     )
