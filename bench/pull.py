@@ -13,14 +13,9 @@ Belongs here: measuring, and comparing what landed with what is served. Does not
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import math
 import os
-import random
 import resource
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -29,18 +24,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import polars as pl
 
 from orchestration.comtrade.api.bodies import DESCRIBING
 from orchestration.comtrade.api.client import Client
-from orchestration.comtrade.api.errors import ApiError
 from orchestration.comtrade.api.quota import CallBook, key_name_of
 from orchestration.comtrade.contract.schema import API_COLUMNS
 from orchestration.pipeline.paths import DataPaths
-from orchestration.pipeline.plan import input_fingerprint
 from orchestration.pipeline.processes import collect_garbage_seldom
-from orchestration.pipeline.pull import COMPLETE, PullSummary, limits_of, pull, read_unsettled
+from orchestration.pipeline.pull import COMPLETE, PullSummary, limits_of, pull
 from orchestration.reference import load_reference
 from orchestration.settings import PROJECT_DIR, Settings
 
@@ -99,8 +91,11 @@ def landed(paths: DataPaths) -> pl.DataFrame:
     found = [
         pl.read_parquet(path, columns=None) for path in sorted(paths.landed.rglob("*.parquet")) if path.name[0] != "."
     ]
-    whole = [frame.select(pl.col(n) if n in frame.columns else pl.lit(None, API_COLUMNS[n]).alias(n) for n in API_COLUMNS)
-             for frame in found]  # fmt: skip
+    whole = [
+        frame.select(pl.col(name) if name in frame.columns else pl.lit(None, dtype).alias(name) for name, dtype in
+                     API_COLUMNS.items())
+        for frame in found
+    ]  # fmt: skip
     return pl.concat(whole) if whole else pl.DataFrame(schema=API_COLUMNS)
 
 
