@@ -89,7 +89,12 @@ def pack(wanted: Collection[Version], landed: Collection[Version], limits: Limit
         for version in wanted:
             if _kind(version) == (type_code, frequency):
                 sizes[_cell(version)] += version.row_count
-        blocked = {_cell(version) for version in landed if _kind(version) == (type_code, frequency)} - set(sizes)
+        standing = [version for version in landed if _kind(version) == (type_code, frequency)]
+        blocked = {_cell(version) for version in standing} - set(sizes)
+        # A request names no edition: what has landed in a wanted cell comes again and takes its room in the answer.
+        for version in standing:
+            if _cell(version) in sizes:
+                sizes[_cell(version)] += version.row_count
         for periods, reporters in _rectangles(sizes, blocked, limits):
             found.append(DataRequest(type_code, frequency, SEARCH_CODE, periods, reporters))
     return sorted(found, key=lambda request: (request.type_code, request.frequency, request.periods, request.reporters))
