@@ -110,7 +110,9 @@ def input_fingerprint(settings: Settings) -> str:
     if settings.source == "sample":
         return combine("sample", repr(world_config(settings)), *shared)
     if settings.is_pulled:
-        return combine(settings.source, *(entry.delivery_id for entry in _pulled(settings)), *shared)
+        # Not by its id alone: a version may have landed with rows that were set right or quarantined.
+        landed = (combine(one.delivery_id, *(file.checksum for file in one.files)) for one in _pulled(settings))
+        return combine(settings.source, *landed, *shared)
     folder, files = source_files(settings)
     dates = folder / RELEASE_DATES_FILE
     extra = sha256_of_file(dates) if dates.is_file() else ""

@@ -671,7 +671,7 @@ def _digest(rows: pl.DataFrame) -> str:
 
 def rows_by_partner(landed_dir: Path, frequency: str, period: str, reporter: str) -> dict[str, int]:
     """How many rows each partner (code in three digits) has in what landed of a reporter in the period nearest to this
-    one, the earlier of two; {} when nothing of the reporter has landed.
+    one, the earlier of two; {} when nothing of the reporter has landed, or it cannot be read.
     """
     files: dict[str, list[Path]] = defaultdict(list)
     for path in landed_dir.glob(f"{frequency}-*/{reporter}_*.parquet"):
@@ -679,8 +679,11 @@ def rows_by_partner(landed_dir: Path, frequency: str, period: str, reporter: str
     if not files:
         return {}
     nearest = min(files, key=lambda other: (abs(_months(other) - _months(period)), other))
-    partners = pl.scan_parquet(sorted(files[nearest])).select("partnerCode").drop_nulls()
-    counted = partners.group_by("partnerCode").len().sort("partnerCode").collect()
+    try:
+        frames = [pl.read_parquet(path, columns=["partnerCode"]) for path in sorted(files[nearest])]
+    except pl.exceptions.PolarsError:  # Damaged by a power cut, or without any partner: it tells nothing.
+        return {}
+    counted = pl.concat(frames).drop_nulls().group_by("partnerCode").len().sort("partnerCode")
     return {f"{code:03d}": int(rows) for code, rows in counted.iter_rows()}
 
 

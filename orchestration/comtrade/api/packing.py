@@ -48,7 +48,7 @@ class PullCost:
 
 class _Strip(NamedTuple):
     """Cells of one reporter that one request asks for. `asked` and `barred` are sets of periods as bits of the window:
-    those it holds, and those its reporter must not be asked for in the same request (landed, or in another strip).
+    those it holds, and those its reporter must not be asked for in the same request (landed, or in another request).
     """
 
     reporter: str
@@ -146,9 +146,13 @@ def _rectangles(
     """Rectangles (periods, reporters) that cover every cell of `sizes` once and no blocked one, in the windows that
     together need the fewest calls; the first window starts as early as can be where several do.
     """
-    periods = sorted({period for _, period in sizes})
-    plans = _plans(_columns(sizes, periods), _columns(dict.fromkeys(blocked, 0), periods), limits)
-    found, end = [], len(periods)
+    small = {cell: rows for cell, rows in sizes.items() if rows < limits.rows_a_call}
+    large = sorted(sizes.keys() - small.keys())
+    found: list[tuple[tuple[str, ...], tuple[str, ...]]] = [((period,), (reporter,)) for reporter, period in large]
+    periods = sorted({period for _, period in small})
+    barred = dict.fromkeys([*blocked, *large], 0)
+    plans = _plans(_columns(small, periods), _columns(barred, periods), limits)
+    end = len(periods)
     while end:
         plan = plans[end]
         window = periods[plan.start : end]
@@ -159,25 +163,25 @@ def _rectangles(
     return found
 
 
-def _plans(columns: Sequence[Mapping[str, int]], landed: Sequence[Collection[str]], limits: Limits) -> list[_Plan]:
-    """The best plan for the first 0, 1, 2 ... periods, each built on a shorter one."""
+def _plans(columns: Sequence[Mapping[str, int]], barred: Sequence[Collection[str]], limits: Limits) -> list[_Plan]:
+    """The best plan for the first 0, 1, 2 ... periods, each built on a shorter one; no rows make fewer calls than fill
+    them.
+    """
     room = limits.rows_a_call - 1
-    # What no packing beats: the calls of cells that fill some by themselves, and the rows of all others.
-    whole = list(accumulate((sum(_calls(n, room) for n in c.values() if n > room) for c in columns), initial=0))
-    loose = list(accumulate((sum(n for n in c.values() if n <= room) for c in columns), initial=0))
+    rows_until = list(accumulate((sum(column.values()) for column in columns), initial=0))
     plans = [_Plan(0, 0, [])]
     for end in range(1, len(columns) + 1):
         at_least = sorted(
-            (plans[start].calls + whole[end] - whole[start] + _calls(loose[end] - loose[start], room), start)
+            (plans[start].calls + ceil((rows_until[end] - rows_until[start]) / room), start)
             for start in _starts(end, len(columns), limits.periods_a_call)
         )
         best: _Plan | None = None
         for bound, start in at_least:
             if best is not None and bound >= best.calls:
                 break
-            strips = _strips(columns[start:end], landed[start:end], room)
+            strips = _strips(columns[start:end], barred[start:end], room)
             rectangles = _filled(strips, room, _reporters_a_call(limits))
-            calls = plans[start].calls + sum(_calls(one.rows, room) for one in rectangles)
+            calls = plans[start].calls + len(rectangles)
             if best is None or calls < best.calls:
                 best = _Plan(calls, start, rectangles)
         assert best is not None
@@ -194,11 +198,8 @@ def _columns(sizes: Mapping[Cell, int], periods: Sequence[str]) -> list[dict[str
     return list(found.values())
 
 
-def _strips(columns: Sequence[Mapping[str, int]], landed: Sequence[Collection[str]], room: int) -> list[_Strip]:
-    """The cells of a window as strips, largest first: one for each reporter, or several where a call cannot hold it.
-
-    A cell that no call can hold is a strip of its own.
-    """
+def _strips(columns: Sequence[Mapping[str, int]], barred: Sequence[Collection[str]], room: int) -> list[_Strip]:
+    """The cells of a window as strips, largest first: one for each reporter, or several where a call cannot hold it."""
     asked: dict[str, int] = defaultdict(int)
     pieces: dict[str, list[list[int]]] = {}
     for bit, column in enumerate(columns):
@@ -212,12 +213,12 @@ def _strips(columns: Sequence[Mapping[str, int]], landed: Sequence[Collection[st
             else:
                 own[-1][0] += rows
                 own[-1][1] |= 1 << bit
-    barred: dict[str, int] = defaultdict(int)
-    for bit, reporters in enumerate(landed):
+    others: dict[str, int] = defaultdict(int)
+    for bit, reporters in enumerate(barred):
         for reporter in reporters:
-            barred[reporter] |= 1 << bit
+            others[reporter] |= 1 << bit
     strips = [
-        _Strip(reporter, rows, bits, barred.get(reporter, 0) | asked[reporter] & ~bits)
+        _Strip(reporter, rows, bits, others.get(reporter, 0) | asked[reporter] & ~bits)
         for reporter, own in pieces.items()
         for rows, bits in own
     ]
@@ -249,11 +250,6 @@ def _starts(end: int, count: int, widest: int) -> list[int]:
     once for every period; the last one may be narrower.
     """
     return sorted({(end - 1) // width * width for width in range(1, widest + 1) if end % width == 0 or end == count})
-
-
-def _calls(rows: int, room: int) -> int:
-    """Calls that so many rows take at best."""
-    return ceil(rows / room)
 
 
 def _reporters_a_call(limits: Limits) -> int:

@@ -30,15 +30,16 @@ def reference(seeds_dir: Path) -> Reference:
 
 
 def declared(rows_of: Mapping[str, int], reference: Reference) -> pl.DataFrame:
-    """Rows of reporter 056 in some years: a twelfth with the World, the others with few partners more than with most."""
+    """Rows of reporter 056 in some years: a twelfth with the World, the others with some partners more than most."""
     partners = [int(code) for code in reference.places["place_code"].sort().to_list()]
     products = reference.hs_codes.filter(pl.col("product_code").str.len_chars() == 6)["product_code"].sort().to_list()
     rows = []
     for period, count in rows_of.items():
         for number in range(count):
+            partner = partners[number**2 * 7 % len(partners) if number % 12 else 0]
             given = {
                 "typeCode": "C", "freqCode": "A", "period": period, "reporterCode": 56, "classificationCode": "H6",
-                "flowCode": "M", "partnerCode": partners[number**2 * 7 % len(partners) if number % 12 else 0], "partner2Code": 0,
+                "flowCode": "M", "partnerCode": partner, "partner2Code": 0,
                 "cmdCode": products[number * 31 % len(products)], "customsCode": "C00", "mosCode": "0", "motCode": 0,
                 "refPeriodId": int(period) * 10_000 + 101, "refYear": int(period), "refMonth": 52,
                 "primaryValue": float(number + 1), "classificationSearchCode": "HS", "isOriginalClassification": True,
@@ -136,3 +137,14 @@ def test_rows_of_the_nearest_period_are_counted_when_several_have_landed(tmp_pat
     assert rows_by_partner(tmp_path, "A", "2021", "056") == {"000": 2, "004": 1}
     assert rows_by_partner(tmp_path, "A", "2022", "056") == {"008": 1}
     assert rows_by_partner(tmp_path, "M", "202201", "056") == {}
+
+
+def test_flagged_and_damaged_files_stop_no_pull_when_rows_of_partners_are_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "A-2022"
+    folder.mkdir()
+    plain, flagged = folder / "056_H5_abc.parquet", folder / "056_H6_abc.parquet"
+    pl.DataFrame({"partnerCode": [4, 4]}).write_parquet(plain)
+    pl.DataFrame({"partnerCode": [4, 8], "quarantine_field": ["newColumn", None]}).write_parquet(flagged)
+    assert rows_by_partner(tmp_path, "A", "2022", "056") == {"004": 3, "008": 1}
+    flagged.write_bytes(b"PAR1")
+    assert rows_by_partner(tmp_path, "A", "2022", "056") == {}
