@@ -428,14 +428,16 @@ class _Pull:
         """
         whole = _whole(request)
         division = self._divisions[whole]
-        paths = {one: path for one in division.parts if (path := self._part(one)) is not None and path.is_file()}
-        division.rows[request] = pl.scan_parquet(paths[request]).select(pl.len()).collect().item()
-        if len(paths) < len(division.parts):
+        part = self._part(request)
+        assert part is not None
+        division.rows[request] = pl.scan_parquet(part).select(pl.len()).collect().item()
+        # Not which files are there: those of an earlier pull are, before their turn in the queue has come.
+        if any(one not in division.rows for one in division.parts):
             return
         if division.partners_left:
             self._ask_for_next_group(whole)
             return
-        frames = [pl.read_parquet(path) for path in paths.values()]
+        frames = [pl.read_parquet(path) for one in division.parts if (path := self._part(one)) is not None]
         checksum = hashlib.sha256("".join(one.request_id for one in division.parts).encode()).hexdigest()
         del self._divisions[whole]
         folder = self._parts_folder(whole)

@@ -29,14 +29,16 @@ def reference(seeds_dir: Path) -> Reference:
     return load_reference(seeds_dir)
 
 
-def declared(rows_of: Mapping[str, int], reference: Reference) -> pl.DataFrame:
-    """Rows of reporter 056 in some years: a twelfth with the World, the others with some partners more than most."""
+def declared(rows_of: Mapping[str, int], reference: Reference, world_share: int = 12) -> pl.DataFrame:
+    """Rows of reporter 056 in some years: one of `world_share` with the World, others with some partners more than
+    with most.
+    """
     partners = [int(code) for code in reference.places["place_code"].sort().to_list()]
     products = reference.hs_codes.filter(pl.col("product_code").str.len_chars() == 6)["product_code"].sort().to_list()
     rows = []
     for period, count in rows_of.items():
         for number in range(count):
-            partner = partners[number**2 * 7 % len(partners) if number % 12 else 0]
+            partner = partners[number**2 * 7 % len(partners) if number % world_share else 0]
             given = {
                 "typeCode": "C", "freqCode": "A", "period": period, "reporterCode": 56, "classificationCode": "H6",
                 "flowCode": "M", "partnerCode": partner, "partner2Code": 0,
@@ -120,6 +122,18 @@ def test_no_part_is_asked_for_twice_when_the_pull_stops_between_parts(
     assert pull_from(stand_in, tmp_path, reference).status == COMPLETE
     assert set(questions(stand_in).values()) == {1}
     assert landed(tmp_path) == sorted([float(n) for n in range(1, 351)] + [float(n) for n in range(1, 451)])
+
+
+@pytest.mark.parametrize("calls_a_day", [4, 12, 20, 21, 22, 23, 24])
+def test_a_partner_is_divided_by_product_when_it_alone_is_too_large(
+    calls_a_day: int, tmp_path: Path, reference: Reference
+) -> None:
+    """Parts by product that stood there from an earlier pull closed the data set before their turn had come."""
+    stand_in = stand_in_of(declared({"2022": 300}, reference, world_share=2), reference)
+    assert pull_from(stand_in, tmp_path, reference, calls_a_day).status == RESUMABLE
+    assert pull_from(stand_in, tmp_path, reference).status == COMPLETE
+    assert landed(tmp_path) == [float(n) for n in range(1, 301)]
+    assert set(questions(stand_in).values()) == {1}
 
 
 def test_nothing_is_known_of_partners_when_the_reporter_has_not_landed(tmp_path: Path) -> None:
