@@ -278,8 +278,16 @@ def _difference(declared: pl.DataFrame, got: pl.DataFrame) -> tuple[int, int]:
     is_mistyped = (pl.col("quarantine_field") == "primaryValue") & (pl.col("quarantine_value") == _MISTYPED)
     mistyped = got.filter(is_mistyped.fill_null(False)).select(FILED)
     others = [name for name in FILED if name != "primaryValue"]
+    declared, mistyped = _without_blanks(declared), _without_blanks(mistyped)
     stood_for = declared.join(
         mistyped.select(others), on=others, how="semi", nulls_equal=True, maintain_order="left"
     ).head(mistyped.height)
     whole = pl.concat([got.filter(~is_mistyped.fill_null(False)).select(FILED), stood_for])
-    return difference(declared, whole)
+    return difference(declared, _without_blanks(whole))
+
+
+def _without_blanks(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same without blanks at the ends of texts: the source writes the mode of supply as '0 ', and the reader of
+    doubtful bodies, which is that of downloads, takes such blanks away.
+    """
+    return rows.with_columns(pl.col(pl.String).str.strip_chars())

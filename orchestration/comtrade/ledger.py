@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from orchestration.comtrade.contract.schema import PRECEDENCE
@@ -78,7 +79,8 @@ def write_entry(ledger_dir: Path, entry: LedgerEntry) -> None:
     ledger_dir.mkdir(parents=True, exist_ok=True)
     path = _row_path(ledger_dir, entry.delivery_id)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(asdict(entry), default=_iso, indent=1, sort_keys=True), encoding="utf-8")
+    # A pull lands thousands of data sets: this writes their rows several times faster than the standard library.
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(entry, order="sorted"), indent=1))
     temporary.replace(path)
 
 
@@ -149,8 +151,3 @@ def _last_month(period_key: str) -> str:
 
 def _row_path(ledger_dir: Path, delivery_id: str) -> Path:
     return ledger_dir / f"{delivery_id}.json"
-
-
-def _iso(value: object) -> str:
-    assert isinstance(value, date), value
-    return value.isoformat()
