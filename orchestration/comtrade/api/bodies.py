@@ -7,11 +7,11 @@ what can be saved of it (`files`, which flags each cell that resists), or asking
 from __future__ import annotations
 
 from datetime import date
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 import polars as pl
+from msgspec.structs import astuple
 
 from orchestration.comtrade.api.errors import BadBody
 from orchestration.comtrade.api.requests import DataSet, Version
@@ -43,7 +43,7 @@ DESCRIBING = (
 )
 # How an answer with rows is written, and how much of it is decoded at a time: what stays in the cache.
 _DATA_BEGINS, _NEXT_ROW, _DATA_ENDS = b'"data":[', b"},{", b"}]"
-_HEAD_BYTES, _SLICE_BYTES = 500, 1_000_000
+_HEAD_BYTES, _SLICE_BYTES = 500, 2_000_000
 
 
 def _row(name: str, empty: tuple[str, ...]) -> Any:
@@ -119,7 +119,7 @@ def _read(
 def _in_slices(
     whole: msgspec.json.Decoder[Any], some: msgspec.json.Decoder[Any], body: bytes, schema: dict[str, pl.DataType]
 ) -> list[pl.DataFrame]:
-    """Frames of a long body that is decoded a thousand rows at a time: twice as fast as at once, and without the
+    """Frames of a long body that is decoded two thousand rows at a time: twice as fast as at once, and without the
     memory of a million cells. [] when the body is short or is not written as expected: it is then decoded at once.
 
     A body is cut where one row ends and the next begins. Should these three characters stand within a text, the text is
@@ -147,8 +147,9 @@ def _in_slices(
 def _frame(rows: list[Any], schema: dict[str, pl.DataType]) -> pl.DataFrame:
     if not rows:
         return pl.DataFrame(schema=schema)
-    columns = zip(*map(attrgetter(*schema), rows), strict=True)
-    return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema)
+    columns = zip(rows[0].__struct_fields__, zip(*map(astuple, rows), strict=True), strict=True)
+    cells = {name: column for name, column in columns if name in schema}
+    return pl.DataFrame({name: cells[name] for name in schema}, schema=schema)
 
 
 def read_versions(body: bytes) -> list[Version]:
