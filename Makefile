@@ -25,7 +25,8 @@ endif
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-$(STAMP): $(LOCK)
+# The name of the stamp tells which lock is installed; the time of the file, which a checkout changes, does not matter.
+$(STAMP): | $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another one with make PYTHON=...")'
 	@echo "Setting up $(VENV) (a few minutes, once) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
@@ -34,13 +35,13 @@ $(STAMP): $(LOCK)
 
 setup: $(STAMP) ## install the locked dependencies into .venv
 
-run: $(STAMP) ## build and publish a release: planted world, or SOURCE=files DECLARATIONS=<folder>
+run: $(STAMP) ## build and publish a release: planted world, SOURCE=files DECLARATIONS=<folder>, SOURCE=api or preview
 	@$(BIN)/python -m orchestration.defs.cli run
 
-pull: $(STAMP) ## land what the API has new or revised: SOURCE=api (API=stand-in: a local one)
+pull: $(STAMP) ## land what the API has new or revised: SOURCE=api or preview (API=stand-in: a local one, no key)
 	@$(BIN)/python -m orchestration.defs.cli pull
 
-plan: $(STAMP) ## say what a pull would take (calls, rows, days of quota), before it starts
+plan: $(STAMP) ## say what a pull would take (calls, rows, days of quota), landing nothing: SOURCE=api or preview
 	@$(BIN)/python -m orchestration.defs.cli plan
 
 # One Polars thread per worker: two workers with two threads each hinder one another on two cores.
@@ -69,5 +70,5 @@ rollback: $(STAMP) ## point analysts at an earlier release: RELEASE=<id>
 alerts: $(STAMP) ## list alerts and their state; deliver what is due (AGAIN=1: all not delivered; TEST=1: a test)
 	@$(BIN)/python -m orchestration.defs.cli alerts $(if $(AGAIN),--again) $(if $(TEST),--test)
 
-clean: ## remove everything a run of this SOURCE wrote
+clean: ## remove data/<SOURCE>: releases, landed data and call book too
 	@rm -rf data/$(SOURCE)

@@ -26,8 +26,9 @@ class GateInputs:
 
     `staging_db` is needed by the suite `marts` only. `last_release_dir` is the release to compare with
     (None: there is none); comparisons are made only when the release names the same `source`. `landed_dir`
-    holds the landed Parquet files, with which conservation is proven. `primary_keys` maps a public table to
-    its key columns.
+    holds the landed Parquet files, with which conservation is proven. `refusals_file` lists what could not be
+    read, `doubts_file` the data sets of the API that may lack rows (None: the source has no such list).
+    `primary_keys` maps a public table to its key columns.
     """
 
     contracted_dir: Path
@@ -37,6 +38,8 @@ class GateInputs:
     last_release_dir: Path | None = None
     landed_dir: Path | None = None
     source: str = ""
+    refusals_file: Path | None = None
+    doubts_file: Path | None = None
     primary_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

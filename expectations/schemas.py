@@ -1,6 +1,7 @@
 """Columns and types that the stages before the gate have promised.
 
-Belongs here: the promised columns of the contracted and reconciled tables, as data, in DuckDB's type names.
+Belongs here: the promised columns of the contracted and reconciled tables and of the lists of the landing, as data, in
+DuckDB's type names.
 Does not belong here: the public tables (dbt contracts hold those) and any check.
 """
 
@@ -39,6 +40,9 @@ COVERAGE = _columns(
     date="period_start",
     flag="is_reporting is_complete",
 )
+# Lists that the landing writes beside the ledger, as JSON.
+REFUSALS = _columns(text="source_file what how_to_mend")
+DOUBTS = _columns(text="source_file what", integer="row_count stated_row_count", number="value_usd")
 _SIDE_TEXT = "{0}_code {0}_iso3 {0}_valuation {0}_hs_revision {0}_quantity_unit_code {0}_declaration_id"
 PAIRS = _columns(
     text="mirror_flow_id frequency period product_code chapter_code status hs_revision "

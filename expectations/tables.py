@@ -169,6 +169,28 @@ def open_landed(tables: GateTables, landed: Path) -> None:
         tables.con.execute(sums.format(f"(select {_projection({}, _LANDED_COLUMNS)} where false)"))
 
 
+def open_list(tables: GateTables, name: str, path: Path | None, columns: Mapping[str, str]) -> None:
+    """Create a table of a list that the landing wrote as JSON; empty where the source has no such list.
+
+    A list that cannot be read counts as one finding, under its own name: nobody could say that it is empty.
+    """
+    typed = ", ".join(f"{_name(column)} {kind}" for column, kind in columns.items())
+    tables.con.execute(f"create table {_name(name)} ({typed})")
+    if path is None:
+        return
+    wanted = ", ".join(f"{_name(column)}: {_text(kind)}" for column, kind in columns.items())
+    listed = f"read_json({_text(path)}, format = 'array', columns = {{{wanted}}})"
+    try:
+        json.loads(path.read_text(encoding="utf-8"))  # DuckDB takes an empty file for an empty list.
+        tables.con.execute(f"insert into {_name(name)} select * from {listed}")
+    except (OSError, ValueError, duckdb.Error) as error:
+        tables.problems[name] = _first_line(error)
+        problem = f"the list cannot be read: {type(error).__name__}; run the landing again"
+        tables.con.execute(
+            f"insert into {_name(name)} (source_file, what) values ({_text(path.name)}, {_text(problem)})"
+        )
+
+
 def _open_seeds(tables: GateTables) -> None:
     for name, column in SEED_COLUMNS.items():
         path = tables.inputs.seeds_dir / f"{name}.csv"

@@ -22,6 +22,7 @@ ENVIRONMENT_PREFIX = "MIRROR_"
 _REPORTER_DIGITS = 3
 CHANNELS = ("log", "webhook", "email")
 _MAIL_ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
+_API_KEY = re.compile(r"[!-~]+")
 _CRON = re.compile(r"([0-9*,/-]+\s+){4}[0-9*,/-]+")
 
 
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
         default="", description="Reporters that are pulled, as Comtrade codes with commas between; default: all."
     )
     api_calls_a_day: int = Field(default=500, ge=1, description="Calls a day that the key allows (a day of UTC).")
-    api_rows_a_call: int = Field(default=100_000, ge=1, description="Rows that one answer holds at most.")
+    api_rows_a_call: int = Field(default=100_000, ge=2, description="Rows that one answer holds at most.")
     api_calls_a_second: float = Field(default=1.0, gt=0, description="How fast the API is called, by all processes.")
     api_address_characters: int = Field(default=4_096, ge=500, description="Longest address the API takes.")
     api_periods_a_call: int = Field(default=12, ge=1, description="Periods that one call names at most.")
@@ -119,8 +120,12 @@ class Settings(BaseSettings):
         default="0 6 8 * *", description="When the monthly refresh starts (cron, in the time zone below)."
     )
     schedule_timezone: str = Field(default="UTC", description="Time zone of the schedule.")
+    availability_cron: str = Field(
+        default="30 5 * * *",
+        description="When the API is asked what it holds (cron, same time zone; a call per frequency).",
+    )
     sensor_seconds: int = Field(
-        default=60, ge=30, description="Seconds between two looks for new files in the declarations folder."
+        default=60, ge=30, description="Seconds between two looks for new files, or for data sets to pull."
     )
     keep_history: bool = Field(
         default=False,
@@ -159,6 +164,18 @@ class Settings(BaseSettings):
         default=3, ge=0, le=120, description="Months beyond its own longest pause after which a reporter is late."
     )
 
+    @field_validator("api_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        """Without the blanks and line ends that come with copying; nothing is no key."""
+        key = value.get_secret_value().strip() if value is not None else ""
+        if key and not _API_KEY.fullmatch(key):
+            raise ValueError(
+                "the key holds a blank, a line break or another character that no key has; the API would refuse it; "
+                "set MIRROR_API_KEY to a subscription key of comtradedeveloper.un.org and nothing around it"
+            )
+        return SecretStr(key) if key else None
+
     @field_validator("api_reporters")
     @classmethod
     def _reporters(cls, value: str) -> str:
@@ -176,7 +193,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
 
-    @field_validator("schedule_cron")
+    @field_validator("schedule_cron", "availability_cron")
     @classmethod
     def _cron(cls, value: str) -> str:
         if not _CRON.fullmatch(value.strip()):

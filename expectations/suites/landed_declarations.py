@@ -18,8 +18,8 @@ from expectations.rules import (
     promised_columns,
     row_rules,
 )
-from expectations.schemas import CONTRACTED_TABLES, KNOWN_ACCOUNT_REASONS
-from expectations.tables import GateTables, open_landed
+from expectations.schemas import CONTRACTED_TABLES, DOUBTS, KNOWN_ACCOUNT_REASONS, REFUSALS
+from expectations.tables import GateTables, open_landed, open_list
 
 _SHOW = (
     "declaration_id, frequency, period, reporter_code, flow_code, partner_code, product_code, hs_revision, "
@@ -66,6 +66,7 @@ def landed_declarations(tables: GateTables) -> Suite:
             _control_totals(),
             _conservation(tables),
             _last_release(tables),
+            _sources(tables),
         ],
     )
 
@@ -331,6 +332,28 @@ def _last_release(tables: GateTables) -> Part:
                 f"from ({fallen})",
                 f"{fallen} where {halved} order by 1, 2, 3",
                 not_comparable=tables.not_comparable,
+            ),
+        ],
+    )
+
+
+def _sources(tables: GateTables) -> Part:
+    """What the source had and the declarations lack, as far as the landing knows."""
+    open_list(tables, "refusals", tables.inputs.refusals_file, REFUSALS)
+    open_list(tables, "doubts", tables.inputs.doubts_file, DOUBTS)
+    return figures(
+        "sources_of_declarations",
+        [
+            Figure(
+                "sources_are_read",
+                "select count(*) from refusals",
+                "select source_file, what, how_to_mend from refusals order by all",
+            ),
+            Figure(
+                "answers_are_whole",
+                "select count(*) from doubts",
+                "select source_file, what, row_count, stated_row_count, value_usd from doubts "
+                "order by abs(stated_row_count - row_count) desc nulls first, source_file",
             ),
         ],
     )

@@ -10,6 +10,6 @@ is a lead, a refusal or a failure is decided elsewhere.
 
 from orchestration.alerts.desk import AlertDesk
 from orchestration.alerts.model import Alert, AlertError
-from orchestration.alerts.runs import gate_refused, publication_refused, run_failed
+from orchestration.alerts.runs import gate_refused, publication_refused, pull_stopped, run_failed
 
-__all__ = ["Alert", "AlertDesk", "AlertError", "gate_refused", "publication_refused", "run_failed"]
+__all__ = ["Alert", "AlertDesk", "AlertError", "gate_refused", "publication_refused", "pull_stopped", "run_failed"]

@@ -1,4 +1,4 @@
-"""Alerts on runs that published nothing: a refused gate, a refused publication, a failure.
+"""Alerts on runs that published nothing: a refused gate, a refused publication, a failure, a pull that ended early.
 
 Belongs here: their words and the file that shows the facts (there is no release to query). Does not belong here: the
 verdict.
@@ -46,3 +46,12 @@ def run_failed(paths: DataPaths, run_id: str, execution_id: str, job: str, reaso
     where = f"Open {paths.said(run_id)}" if run_id else "Open the execution in the orchestrator's page (make dev)"
     message = f"The run {of_run} failed; what analysts see is unchanged.\n{reason}"
     return Alert("run_failed", execution_id, message, of_run, where, facts)
+
+
+def pull_stopped(paths: DataPaths, pull_id: str, why: str, data_sets_left: int) -> Alert:
+    """A pull ended before everything available had landed; what had landed is kept."""
+    message = (
+        f"A pull ended early, {data_sets_left:,} data sets are still to land; what analysts see is unchanged.\n{why}"
+    )
+    facts = {"data_sets_left": str(data_sets_left), "file": str(paths.pull / "availability.json")}
+    return Alert("pull_stopped", pull_id, message, pull_id, "See what is left with: make plan SOURCE=api", facts)

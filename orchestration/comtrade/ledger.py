@@ -42,8 +42,8 @@ class LedgerEntry:
     """One landed delivery: where it came from, what it holds (value in USD as filed) and its landed files.
 
     `reader` is the fingerprint of the readers that read it. A data set pulled from the API also has the `request` that
-    brought it (never with a key), the SHA-256 of the answer's body, the `pull_id`, and a `note` where something about
-    it is doubtful.
+    brought it (never with a key), the SHA-256 of the answer's body, the `pull_id`, the number of rows that the
+    availability list stated, and a `note` where the answer was not believed at once.
     """
 
     delivery_id: str
@@ -58,6 +58,16 @@ class LedgerEntry:
     answer_checksum: str = ""
     pull_id: str = ""
     note: str = ""
+    stated_row_count: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """False when a data set of the API landed with another number of rows than was stated.
+
+        The note alone does not tell: it also says that repeated rows were dropped, after which the number was right.
+        Where no number stands in the row, any note is a doubt.
+        """
+        return not self.note if self.stated_row_count is None else self.row_count == self.stated_row_count
 
     @property
     def period_keys(self) -> tuple[str, ...]:
@@ -109,6 +119,19 @@ def read_ledger(ledger_dir: Path) -> list[LedgerEntry]:
 def pulled_entries(ledger_dir: Path) -> list[LedgerEntry]:
     """Ledger rows of every version that pulls from the API landed, superseded ones too, sorted by delivery."""
     return [entry for entry in read_ledger(ledger_dir) if entry.source_format == PULLED_FORMAT]
+
+
+def doubtful_entries(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+    """Of versions pulled from the API: those that are not whole and were not replaced by a newer one; by name."""
+    newest: dict[str, LedgerEntry] = {}
+    for entry in sorted(entries, key=_newness):
+        newest[data_set_name(entry)] = entry
+    return sorted((entry for entry in newest.values() if not entry.is_whole), key=lambda entry: entry.source_file)
+
+
+def data_set_name(entry: LedgerEntry) -> str:
+    """The name of the data set without its version, such as C-A-2017-012-H5; a checksum may be a negative number."""
+    return "-".join(entry.source_file.split("-")[:5])
 
 
 def landed_fingerprint(entries: Iterable[LedgerEntry], period_key: str) -> str:

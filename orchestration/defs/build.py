@@ -16,6 +16,8 @@ from orchestration.defs.marts.assets import dbt_resource, mart_assets
 from orchestration.defs.passages.assets import family_statistics
 from orchestration.defs.progress import progress_logger
 from orchestration.defs.promises import release_freshness, with_freshness
+from orchestration.defs.pulls.assets import availability, pulled_declarations
+from orchestration.defs.pulls.triggers import look_job, make_look_schedule, make_pull_sensors, pull_job
 from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
 from orchestration.defs.release.assets import (
     AUDIT_MART,
@@ -40,7 +42,7 @@ def build_definitions(
     started: DbtProcess | None = None,
     judge: SuiteRunner = run_suite,
 ) -> dg.Definitions:
-    """Every asset, check, job, schedule and sensor.
+    """Every asset, check, job, schedule and sensor; those of pulls only where the source is pulled from the API.
 
     Args: settings (default: the environment), manifest of the dbt project (default: parsed when it changed), a dbt
     process that waits for the one run to come (default: each run starts its own), who runs the suites of the gate
@@ -60,13 +62,15 @@ def build_definitions(
         audit_results,
         published_release,
     ]
+    if chosen.is_pulled:
+        assets += [availability, pulled_declarations]
     seen_by_analysts = {*public_mart_keys(parsed), AUDIT_MART, PUBLISHED}
     return dg.Definitions(
         assets=with_freshness(assets, release_freshness(chosen), seen_by_analysts),
         asset_checks=[declaration_checks, flow_checks, mart_checks],
-        jobs=[refresh],
-        schedules=[make_schedule(chosen)],
-        sensors=make_sensors(chosen),
+        jobs=[refresh, look_job, pull_job] if chosen.is_pulled else [refresh],
+        schedules=[make_schedule(chosen), *([make_look_schedule(chosen)] if chosen.is_pulled else [])],
+        sensors=make_sensors(chosen) + (make_pull_sensors(chosen) if chosen.is_pulled else []),
         resources={
             "warehouse": warehouse_resource(settings, judge),
             "dbt": dbt_resource(chosen.dbt_dir),

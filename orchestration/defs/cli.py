@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from orchestration.alerts import AlertDesk, AlertError, run_failed
+from orchestration.alerts import AlertDesk, AlertError, pull_stopped, run_failed
 from orchestration.alerts.listing import counts_line, entry_lines, has_undelivered
 from orchestration.comtrade.api.errors import ApiError
-from orchestration.pipeline.lock import BusyError, only_one_run
+from orchestration.pipeline.lock import BusyError, only_one_pull, only_one_run
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
 from orchestration.pipeline.processes import collect_garbage_seldom
@@ -122,7 +122,7 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
 
 def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
     """Land what the API has new or revised; exit status 3 when it ends early and goes on when started again."""
-    from orchestration.pipeline.pull import RESUMABLE, open_client, pull
+    from orchestration.pipeline.pull import RESUMABLE, open_client, pull, read_availability, versions_to_land
     from orchestration.reference import load_reference
 
     if not settings.is_pulled:
@@ -132,7 +132,7 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
     paths = DataPaths(settings.data_folder)
     pull_id = f"pull-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     try:
-        with only_one_run(paths), open_client(settings, paths, pull_id) as (client, book):
+        with only_one_run(paths), only_one_pull(paths), open_client(settings, paths, pull_id) as (client, book):
             done = pull(settings, paths, load_reference(settings.seeds_dir), client, book, pull_id)
             left = book.left_today()
     except BusyError as error:
@@ -153,13 +153,17 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
         print("  This is a preview: an answer holds 500 rows at most and may be cut off. Take no total from it.")
     if done.status == RESUMABLE:
         print(f"  It ends here and can be resumed: {done.why}")
+        desk = AlertDesk(settings)
+        to_land = versions_to_land(paths, read_availability(paths))
+        desk.tell(pull_stopped(paths, pull_id, done.why, len(to_land)))
+        desk.deliver()
         return RESUMABLE_STATUS
     return 0
 
 
 def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
     """What a pull would take; asks for the availability list (a call a frequency) and for nothing else."""
-    from orchestration.pipeline.pull import look, open_client, plan_pull
+    from orchestration.pipeline.pull import look, open_client, plan_pull, versions_to_land
 
     if not settings.is_pulled:
         print(f"The source {settings.source} is not pulled from the API; take SOURCE=api or SOURCE=preview.")
@@ -172,7 +176,10 @@ def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
         print(f"No plan could be made: {error}")
         return REFUSED
     cost = plan.cost
-    print(f"{len(plan.available):,} data sets are available, {cost.data_sets:,} of them are new or revised.")
+    to_land = len(versions_to_land(paths, plan.available))
+    print(f"{len(plan.available):,} data sets are available, {to_land:,} of them are new or revised.")
+    if cost.data_sets < to_land:
+        print(f"A preview asks for {cost.data_sets:,} of them, the newest years first, 500 rows of each at most.")
     print(f"  rows      {cost.rows:>14,}")
     print(f"  calls     {cost.calls:>14,}   ({plan.calls_left:,} left today, {settings.api_calls_a_day:,} a day)")
     print(f"  days      {cost.days:>14,}   of quota")

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import dagster as dg
 
+from orchestration.comtrade.api.errors import KeyRefused, QuotaSpent, RequestRefused
 from orchestration.defs.partitions import range_tags
 from orchestration.pipeline.plan import PlanError, RunPlan
 from orchestration.reconcile import METHOD_VERSION
@@ -22,7 +23,7 @@ from orchestration.settings import Settings
 RUN_ID_TAG, SOURCE_TAG, METHOD_TAG = "mirror/run_id", "mirror/source", "mirror/method_version"
 PRIORITY_TAG, RETRY_STRATEGY_TAG = "dagster/priority", "dagster/retry_strategy"
 SCHEDULE_PRIORITY, SENSOR_PRIORITY = 10, 5
-"""The run of the clock has a date to keep, so it goes before those that arriving files ask for; by hand is 0."""
+"""The run of the clock has a date to keep, so it goes before those that news of the source asks for; by hand is 0."""
 
 LATE_AFTER, STALE_AFTER = timedelta(days=1), timedelta(days=3)
 """A refresh takes hours; a refusal on a Friday is mended on a Monday."""
@@ -35,10 +36,12 @@ _TICKS_FROM, _TICKS_UNTIL, _TICK_FORMAT = "2020-01-01 00:00", "2025-01-01 00:00"
 
 @contextmanager
 def refusals_are_final() -> Iterator[None]:
-    """End a step at once on a refusal of its input, whatever its retry policy: every attempt would refuse alike."""
+    """End a step at once on a refusal, whatever its retry policy: of its input, which every attempt would refuse alike,
+    or by the API, where a key or a request must be mended first, or a day waited for.
+    """
     try:
         yield
-    except (PlanError, ReferenceError) as refusal:
+    except (PlanError, ReferenceError, KeyRefused, RequestRefused, QuotaSpent) as refusal:
         raise dg.Failure(description=str(refusal), allow_retries=False) from refusal
 
 

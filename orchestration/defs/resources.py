@@ -15,6 +15,7 @@ from orchestration.pipeline.plan import PlanError, RunPlan, input_fingerprint, m
 from orchestration.reference import Reference, load_reference
 from orchestration.settings import Settings
 
+API_POOL = "comtrade_api"
 CPU_POOL = "reconcile_cpu"
 WRITER_POOL = "duckdb_writer"
 PUBLISH_POOL = "publication"

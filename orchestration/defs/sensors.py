@@ -27,7 +27,9 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     )
     def _new_files(context: dg.SensorEvaluationContext, warehouse: WarehouseParameter) -> dg.RunRequest | dg.SkipReason:
         if warehouse.settings.source != "files":
-            return dg.SkipReason("the source is the planted world; only a folder of files can receive new ones")
+            return dg.SkipReason(
+                f"the source is `{warehouse.settings.source}`; only a folder of files can receive new ones"
+            )
         return request_for(context.instance, warehouse, SENSOR_PRIORITY)
 
     return [_new_files, *_alert_sensors()]

@@ -36,6 +36,7 @@ from orchestration.comtrade.files import (
 from orchestration.comtrade.landing import UNREADABLE_PERIOD_KEY, land_delivery, read_period
 from orchestration.comtrade.ledger import (
     LedgerEntry,
+    doubtful_entries,
     is_landed,
     landed_fingerprint,
     precedence,
@@ -115,7 +116,8 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
     """Land every file of the source that has not landed yet; what is pulled from the API has landed before the run.
 
     A file that cannot be read is refused with its reason and the others go on; the reasons are kept in
-    refusals.json beside the ledger.
+    refusals.json beside the ledger, where the gate reads them. Of what is pulled, doubts.json says which data sets may
+    lack rows.
     """
     if settings.is_pulled:
         return _pulled_summary(paths)
@@ -144,7 +146,7 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
     found = _small_ones_together(land_file, files)
     refusals = [one.refusal for one in found if one.refusal is not None]
     ids = {one.delivery_id for one in found if one.refusal is None}
-    write_bytes(paths.ledger.parent / "refusals.json", json.dumps([asdict(r) for r in refusals], indent=1).encode())
+    _write_list(paths.refusals, [asdict(refusal) for refusal in refusals])
     entries = entries_of(paths, ids)
     return LandingSummary(
         delivery_ids=tuple(sorted(ids)),
@@ -158,7 +160,9 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
 def _pulled_summary(paths: DataPaths) -> LandingSummary:
     """What pulls have landed; data sets that stayed doubtful are refused with their reason."""
     entries, refusals = pulled_entries(paths.ledger), read_unsettled(paths)
-    write_bytes(paths.ledger.parent / "refusals.json", json.dumps([asdict(r) for r in refusals], indent=1).encode())
+    _write_list(paths.refusals, [asdict(refusal) for refusal in refusals])
+    # Written here, where the ledger is read anyway: its rows are tens of thousands, and the gate should not read them.
+    _write_list(paths.doubts, [_doubt(entry) for entry in doubtful_entries(entries)])
     return LandingSummary(
         delivery_ids=tuple(entry.delivery_id for entry in entries),
         refusals=refusals,
@@ -166,6 +170,20 @@ def _pulled_summary(paths: DataPaths) -> LandingSummary:
         row_count=sum(entry.row_count for entry in entries),
         value_usd=math.fsum(entry.value_usd for entry in entries),
     )
+
+
+def _doubt(entry: LedgerEntry) -> dict[str, object]:
+    return {
+        "source_file": entry.source_file,
+        "what": entry.note,
+        "row_count": entry.row_count,
+        "stated_row_count": entry.stated_row_count,
+        "value_usd": entry.value_usd,
+    }
+
+
+def _write_list(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    write_bytes(path, json.dumps(rows, indent=1).encode())
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ def gate_inputs(settings: Settings, paths: DataPaths, run_id: str, needs_staging
         last_release_dir=last_release_before(paths.releases, run_id),
         landed_dir=paths.landed,
         source=settings.source,
+        refusals_file=paths.refusals,
+        doubts_file=paths.doubts if settings.is_pulled else None,
         primary_keys=primary_keys(settings.dbt_dir / "target" / "manifest.json"),
     )
 

@@ -36,6 +36,16 @@ class DataPaths:
         return self.root / "ledger"
 
     @property
+    def refusals(self) -> Path:
+        """Source files and data sets that could not be read, as the last landing found them."""
+        return self.root / "refusals.json"
+
+    @property
+    def doubts(self) -> Path:
+        """Data sets of the API that landed with another number of rows than stated, as the last landing found them."""
+        return self.root / "doubts.json"
+
+    @property
     def pull(self) -> Path:
         """What pulls from the API keep: availability, calls, parts of large data sets, doubtful bodies."""
         return self.root / "pull"

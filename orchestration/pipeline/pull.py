@@ -33,7 +33,7 @@ import polars as pl
 
 from orchestration.comtrade.api.bodies import read_rows
 from orchestration.comtrade.api.client import Client
-from orchestration.comtrade.api.errors import ApiError, BadBody, Passing, QuotaSpent
+from orchestration.comtrade.api.errors import AddressTooLong, BadBody, Passing, QuotaSpent
 from orchestration.comtrade.api.limits import PREVIEW_ROWS, Limits
 from orchestration.comtrade.api.packing import PullCost, cost, pack
 from orchestration.comtrade.api.quota import CallBook, key_name_of
@@ -41,7 +41,7 @@ from orchestration.comtrade.api.requests import DataRequest, DataSet, Version
 from orchestration.comtrade.contract.schema import API_COLUMNS, LANDED
 from orchestration.comtrade.files import FileRefusal, read_delivery
 from orchestration.comtrade.landing import land_data_sets
-from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry
+from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry, data_set_name, pulled_entries
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import write_bytes, write_frame
 from orchestration.reference import Reference
@@ -76,6 +76,7 @@ class PullPlan:
 class PullSummary:
     """What a pull did. `status` is `complete` or `resumable`; `why` says what stopped it. `unsettled` are data sets
     that stayed doubtful, with the reason; `landed` the versions that landed now, `calls` all calls made.
+    `is_quota_spent` tells an orderly end from an API that stays silent.
     """
 
     status: str
@@ -85,6 +86,7 @@ class PullSummary:
     calls: int
     unsettled: tuple[FileRefusal, ...]
     notes: tuple[str, ...]
+    is_quota_spent: bool = False
 
     @property
     def period_keys(self) -> tuple[str, ...]:
@@ -111,11 +113,14 @@ def limits_of(settings: Settings) -> Limits:
 def open_client(settings: Settings, paths: DataPaths, pull_id: str) -> Iterator[tuple[Client, CallBook]]:
     """The client of these settings with its record of calls; starts the local stand-in when the address is that."""
     limits = limits_of(settings)
-    key = settings.api_key.get_secret_value() if settings.api_key is not None and settings.source == "api" else None
-    with _server(settings, key) as (address, key_there):
+    with _server(settings, _key_of(settings)) as (address, key_there):
         book = CallBook(settings.api_call_book or paths.pull / "calls.sqlite", limits, key_name_of(key_there), pull_id)
         with Client(book, limits, key_there, address) as client:
             yield client, book
+
+
+def _key_of(settings: Settings) -> str | None:
+    return settings.api_key.get_secret_value() if settings.api_key is not None and settings.source == "api" else None
 
 
 @contextmanager
@@ -130,10 +135,13 @@ def _server(settings: Settings, key: str | None) -> Iterator[tuple[str, str | No
 
 
 def look(client: Client, settings: Settings) -> list[Version]:
-    """The versions that the API holds now, of what the settings ask for; one call a frequency."""
+    """The versions that the API holds now, of what the settings ask for; one call a frequency, another one when the
+    list is empty: it is believed when it comes twice.
+    """
     found: list[Version] = []
     for frequency in settings.api_frequencies:
-        found += client.availability(TYPE_CODE, frequency, SEARCH_CODE)
+        asked = (TYPE_CODE, frequency, SEARCH_CODE)
+        found += client.availability(*asked) or client.availability(*asked)
     reporters = set(settings.api_reporters.split(",")) if settings.api_reporters else None
     first, last = settings.api_first_year or 0, settings.api_last_year or 9999
     return sorted(
@@ -145,6 +153,45 @@ def look(client: Client, settings: Settings) -> list[Version]:
     )
 
 
+def look_and_keep(client: Client, settings: Settings, paths: DataPaths) -> list[Version]:
+    """What `look` finds, kept for `read_availability`; a doubtful list is kept whole and asked for again, as data sets
+    are. Raises BadBody when it stays doubtful.
+    """
+    answers = 1
+    while True:
+        try:
+            available = look(client, settings)
+            break
+        except BadBody as error:
+            LOG.warning("%s; kept as %s", error.what, _keep(paths, error).name)
+            if answers >= limits_of(settings).answers_per_data_set:
+                raise
+            answers += 1
+    write_bytes(paths.pull / "availability.json", _as_json(available))
+    return available
+
+
+def versions_to_land(paths: DataPaths, available: Iterable[Version]) -> list[Version]:
+    """Those of the available versions that have not landed, in their order."""
+    landed_ids = landed_delivery_ids(paths)
+    return [version for version in available if version.delivery_id not in landed_ids]
+
+
+def landed_names(paths: DataPaths) -> set[str]:
+    """Data sets of which some version has landed, such as C-A-2017-012-H5."""
+    return {data_set_name(entry) for entry in pulled_entries(paths.ledger)}
+
+
+def calls_left(settings: Settings, paths: DataPaths) -> int:
+    """Calls that the key of these settings has left today, by the record; makes none."""
+    limits, key = limits_of(settings), _key_of(settings)
+    if settings.api_address == STAND_IN and settings.source == "api":
+        from orchestration.stand_in.demonstration import DEMONSTRATION_KEY
+
+        key = DEMONSTRATION_KEY
+    return CallBook(settings.api_call_book or paths.pull / "calls.sqlite", limits, key_name_of(key)).left_today()
+
+
 def plan_pull(settings: Settings, paths: DataPaths, available: Sequence[Version], calls_left: int) -> PullPlan:
     """Which of the available versions have not landed, and the requests that ask for them; makes no call."""
     landed_ids = landed_delivery_ids(paths)
@@ -153,12 +200,14 @@ def plan_pull(settings: Settings, paths: DataPaths, available: Sequence[Version]
     if settings.source == "preview":
         wanted = sorted(wanted, key=_newest_first)[: settings.preview_calls]
         requests = [_request_of(version.data_set) for version in wanted]
+        # An answer that comes cut off is not narrowed: a data set takes one call, however large it is.
+        given = [replace(version, row_count=min(version.row_count, PREVIEW_ROWS)) for version in wanted]
+        costs = cost(given, requests, replace(limits, rows_a_call=PREVIEW_ROWS + 1), calls_left)
     else:
         landed = [version for version in available if version.delivery_id in landed_ids]
         requests = pack(wanted, landed, limits)
-    return PullPlan(
-        tuple(available), tuple(wanted), tuple(requests), cost(wanted, requests, limits, calls_left), calls_left
-    )
+        costs = cost(wanted, requests, limits, calls_left)
+    return PullPlan(tuple(available), tuple(wanted), tuple(requests), costs, calls_left)
 
 
 def landed_delivery_ids(paths: DataPaths) -> set[str]:
@@ -183,16 +232,18 @@ def pull(
     only = set(period_keys) if period_keys is not None else None
     worker = _Pull(settings, paths, reference, client, book, pull_id)
     try:
-        for _ in range(_LOOKS):
-            available = look(client, settings)
-            write_bytes(paths.pull / "availability.json", _as_json(available))
+        for number in range(_LOOKS):
+            available = look_and_keep(client, settings, paths)
             chosen = [v for v in available if only is None or v.data_set.period_key in only]
+            if number and settings.source == "preview":  # What landed meanwhile makes no room for others.
+                doubtful = set(worker.doubtful())
+                chosen = [v for v in chosen if v.data_set in doubtful]
             plan = plan_pull(settings, paths, chosen, book.left_today())
             worker.work_off(plan)
             if not worker.doubtful():
                 break
     except QuotaSpent as error:
-        return worker.summary(RESUMABLE, str(error))
+        return replace(worker.summary(RESUMABLE, str(error)), is_quota_spent=True)
     except Passing as error:
         return worker.summary(RESUMABLE, str(error))
     return worker.summary(COMPLETE, "")
@@ -260,6 +311,7 @@ class _Pull:
     rows: int = 0
     notes: list[str] = field(default_factory=list)
     _wanted: dict[DataSet, Version] = field(default_factory=dict)
+    _available: set[tuple[str, str, str, int, str]] = field(default_factory=set)
     _queue: deque[DataRequest] = field(default_factory=deque)
     _again: set[Version] = field(default_factory=set)
     _doubts: dict[DataSet, _Doubt] = field(default_factory=dict)
@@ -277,6 +329,7 @@ class _Pull:
     def work_off(self, plan: PullPlan) -> None:
         """Ask until every wanted version has landed or stays doubtful."""
         self._wanted = {version.data_set: version for version in plan.wanted}
+        self._available = {_cells_of(version.data_set) for version in plan.available}
         self._cells = defaultdict(list)
         for version in sorted(plan.wanted):
             key = version.data_set
@@ -288,6 +341,9 @@ class _Pull:
             while self._queue:
                 self._ask(self._queue.popleft())
             again, self._again = self._again, set()
+            if self.settings.source == "preview":
+                self._queue.extend(_request_of(version.data_set) for version in sorted(again))
+                continue
             standing = [v for v in plan.available if v not in again and v.data_set not in self._wanted]
             self._queue.extend(pack(again, standing, self._limits))
         _remove_folder(self.paths.pull / "parts")
@@ -303,7 +359,12 @@ class _Pull:
             for key, doubt in sorted(self._doubts.items())
             if key in self._wanted
         )
-        write_bytes(self.paths.pull / "unsettled.json", json.dumps([asdict(r) for r in unsettled], indent=1).encode())
+        # An earlier doubt stands until its data set lands or is listed anew: this pull may not have asked for it.
+        names = {v.source_file for v in versions_to_land(self.paths, read_availability(self.paths))}
+        names -= {refusal.source_file for refusal in unsettled}
+        kept = [*unsettled, *(r for r in read_unsettled(self.paths) if r.source_file in names)]
+        kept.sort(key=lambda refusal: refusal.source_file)
+        write_bytes(self.paths.pull / "unsettled.json", json.dumps([asdict(r) for r in kept], indent=1).encode())
         calls = self.book.last_call_id() - self._calls_before
         return PullSummary(status, why, tuple(sorted(self.landed)), self.rows, calls, unsettled, tuple(self.notes))
 
@@ -323,7 +384,12 @@ class _Pull:
         if not self.client.address_fits(request):
             self._divide(request)
             return
-        found = self._answer(request)
+        try:
+            found = self._answer(request)
+        except AddressTooLong as error:  # The API takes less than the settings say.
+            LOG.warning("%s; asking for less at a time", error)
+            self._divide(request)
+            return
         if found is None:
             return
         rows, checksum = found
@@ -378,9 +444,9 @@ class _Pull:
         if not narrower:
             self._doubt_all(
                 request,
-                "an answer is cut off and the request cannot be narrowed further",
+                "an answer is cut off, or its address too long, and the request cannot be narrowed further",
                 "rows are missing and nobody could say which",
-                "raise MIRROR_API_ROWS_A_CALL to what your key allows",
+                "set MIRROR_API_ROWS_A_CALL and MIRROR_API_ADDRESS_CHARACTERS to what your key allows",
             )
             return
         if narrower[0].partners is not None:
@@ -439,10 +505,15 @@ class _Pull:
             return
         frames = [pl.read_parquet(path) for one in division.parts if (path := self._part(one)) is not None]
         checksum = hashlib.sha256("".join(one.request_id for one in division.parts).encode()).hexdigest()
-        del self._divisions[whole]
         folder = self._parts_folder(whole)
+        self._forget_parts(whole)
         self._settle(whole, pl.concat(frames), checksum)
         _remove_folder(folder)
+
+    def _forget_parts(self, whole: DataRequest) -> None:
+        """Take every part of a request out of the queue."""
+        self._divisions.pop(whole, None)
+        self._queue = deque(one for one in self._queue if one == whole or _whole(one) != whole)
 
     def _answer(self, request: DataRequest) -> tuple[pl.DataFrame, str] | None:
         """Rows of the answer (API columns and reader flags) and the checksum of its body; None when it is a doubt and
@@ -459,7 +530,7 @@ class _Pull:
 
     def _bad_body(self, request: DataRequest, error: BadBody) -> tuple[pl.DataFrame, str] | None:
         """Keep the body whole; believe what can be read of it when it comes a second time, else ask again."""
-        kept = self._keep(error.body, error)
+        kept = _keep(self.paths, error)
         LOG.warning("%s; kept as %s", error.what, kept.name)
         doubt = self._bodies.setdefault(request.request_id, _Doubt())
         delivery = read_delivery(kept, self.reference.places, None)
@@ -476,9 +547,7 @@ class _Pull:
 
     def _doubt_all(self, request: DataRequest, what: str, why_it_matters: str, how_to_mend: str) -> None:
         """Give up a request for this pull: every data set in it stays doubtful."""
-        whole = _whole(request)
-        self._divisions.pop(whole, None)
-        self._queue = deque(one for one in self._queue if _whole(one) != whole or one.partners is None)
+        self._forget_parts(_whole(request))
         for version in self._versions(request):
             self._doubts[version.data_set] = _Doubt(
                 self._limits.answers_per_data_set, "", what, why_it_matters, how_to_mend
@@ -500,7 +569,9 @@ class _Pull:
                 rows = _matching(rows, [key], "anti")
                 repaired.append(mended)
             accepted[version.data_set] = self._entry(version, request, checksum, note)
-        self._set_aside(_matching(rows, list(counts), "semi"), checksum)
+        # An edition that landed before comes with a wanted one of the same reporter and period; it is known.
+        strange = [key for key in counts if key not in self._available]
+        self._set_aside(_matching(rows, strange, "semi"), checksum)
         self._land(pl.concat([rows, *repaired]), accepted)
 
     def _judge(self, version: Version, own: pl.DataFrame) -> tuple[pl.DataFrame | None, str]:
@@ -540,6 +611,7 @@ class _Pull:
             answer_checksum=checksum,
             pull_id=self.pull_id,
             note=note,
+            stated_row_count=version.row_count,
         )
 
     def _land(self, rows: pl.DataFrame, accepted: Mapping[DataSet, LedgerEntry]) -> None:
@@ -565,13 +637,6 @@ class _Pull:
             write_frame(self.paths.pull / "quarantine" / f"{checksum[:_DIGEST_DIGITS]}_unasked.parquet", strange)
             self.notes.append(f"{strange.height} rows of data sets that were not asked for stand in the quarantine")
 
-    def _keep(self, body: bytes, error: ApiError) -> Path:
-        """Keep a doubtful body whole, with what is wrong with it beside it."""
-        path = self.paths.pull / "quarantine" / f"{hashlib.sha256(body).hexdigest()[:_DIGEST_DIGITS]}.json"
-        write_bytes(path, body)
-        write_bytes(path.with_suffix(".why.txt"), f"{error}\n".encode())
-        return path
-
     def _say_progress(self, data_sets: int, rows: int) -> None:
         share = self.rows / self._planned_rows if self._planned_rows else 1.0
         elapsed = time.monotonic() - self._started
@@ -586,8 +651,16 @@ class _Pull:
         )
 
 
+def _keep(paths: DataPaths, error: BadBody) -> Path:
+    """Keep a doubtful body whole, with what is wrong with it beside it."""
+    path = paths.pull / "quarantine" / f"{hashlib.sha256(error.body).hexdigest()[:_DIGEST_DIGITS]}.json"
+    write_bytes(path, error.body)
+    write_bytes(path.with_suffix(".why.txt"), f"{error}\n".encode())
+    return path
+
+
 def read_unsettled(paths: DataPaths) -> tuple[FileRefusal, ...]:
-    """Data sets that stayed doubtful in the last pull, with the reason."""
+    """Data sets that stayed doubtful when they were last asked for and have not landed since, with the reason."""
     path = paths.pull / "unsettled.json"
     return tuple(FileRefusal(**row) for row in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
 

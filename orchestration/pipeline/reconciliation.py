@@ -17,7 +17,15 @@ from orchestration.comtrade.contract import reported_presence
 from orchestration.pipeline.declarations import PeriodSummary
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.slices import WHOLE, Slice, SlicedTable, declarations_of, read_slice, slices_of
-from orchestration.pipeline.storage import Stamps, combine, each_period, remove_other_files, sha256_of_file, write_frame
+from orchestration.pipeline.storage import (
+    Stamps,
+    combine,
+    each_period,
+    fingerprint_of_frame,
+    remove_other_files,
+    sha256_of_file,
+    write_frame,
+)
 from orchestration.reconcile import schema
 from orchestration.reconcile.cif_model import PUBLISHED_MODEL
 from orchestration.reference import Reference
@@ -247,11 +255,21 @@ def reconcile_periods(
     tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in reconcile.MODEL_TABLES}
     models = {measure: reconcile.model_of(tables, measure) for measure in reconcile.MEASURES}
     stamps = Stamps(paths.reconciled / "_stamps" / "flows")
-    fitted = combine(*(sha256_of_file(folder / f"{name}.parquet") for name in PARAMETER_TABLES), code, method)
+    fitted = {
+        frequency: combine(*_parameters_of(folder, frequency), code, method)
+        for frequency in sorted({key[0] for key in period_keys})
+    }
     estimator = reconcile.ESTIMATORS[method]()
     return each_period(
-        lambda key: _reconcile_period(paths, key, models, estimator, reference, stamps, fitted), period_keys
+        lambda key: _reconcile_period(paths, key, models, estimator, reference, stamps, fitted[key[0]]), period_keys
     )
+
+
+def _parameters_of(folder: Path, frequency: str) -> list[str]:
+    """Fingerprints of the parameters of one frequency: those of the other change nothing in its flows."""
+    tables = (pl.read_parquet(folder / f"{name}.parquet") for name in PARAMETER_TABLES)
+    own = (table.filter(pl.col("frequency") == frequency) for table in tables)
+    return [fingerprint_of_frame(table) for table in own]
 
 
 def _reconcile_period(

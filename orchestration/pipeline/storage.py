@@ -36,6 +36,11 @@ def combine(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+def fingerprint_of_frame(frame: pl.DataFrame) -> str:
+    """SHA-256 (hex) of a frame's rows and columns in their order."""
+    return hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
+
+
 def fingerprint_of_tree(root: Path, patterns: Iterable[str]) -> str:
     """Fingerprint of the files below `root` that match the patterns: names and bytes, in a fixed order."""
     found = sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})

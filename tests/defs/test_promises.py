@@ -98,12 +98,11 @@ def test_a_run_can_be_found_by_source_run_and_method_when_it_is_tagged() -> None
     assert tags["mirror/method_version"] == METHOD_VERSION
 
 
-def test_the_job_has_periods_an_owner_and_is_repeated_whole_when_its_process_dies(definitions: dg.Definitions) -> None:
+def test_the_job_has_periods_and_is_repeated_whole_when_its_process_dies(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("refresh")
     assert job.partitions_def == PERIODS
     assert job.run_tags["dagster/retry_strategy"] == "ALL_STEPS"
     assert job.description
-    assert job.owners
 
 
 def test_nothing_is_automated_but_the_whole_job_with_every_check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from orchestration.defs.schedules import make_schedule, request_for
 from orchestration.defs.sensors import make_sensors
 from orchestration.sample import API_SCHEMA
 from orchestration.settings import Settings
+from tests.defs.releases_at_hand import published
 from tests.unit.alerts.small_releases import a_release
 
 
@@ -46,17 +46,6 @@ def declarations(tmp_path: Path) -> Path:
 @pytest.fixture
 def warehouse(declarations: Path, tmp_path: Path) -> Warehouse:
     return Warehouse(Settings(source="files", declarations=declarations, data_dir=tmp_path / "data"))
-
-
-def published(warehouse: Warehouse, fingerprint: str) -> None:
-    """Make the data folder look as if a release had been published from this input."""
-    release = warehouse.paths.releases / "r-1"
-    release.mkdir(parents=True)
-    said = {"source": "files", "run_id": "run-1", "input_fingerprint": fingerprint, "method_version": "1",
-            "row_counts": {}}  # fmt: skip
-    (release / "datapackage.json").write_text(json.dumps(said), encoding="utf-8")
-    (release / "audit.json").write_text(json.dumps({"checks": []}), encoding="utf-8")
-    (warehouse.paths.releases / "latest").symlink_to("r-1")
 
 
 def test_a_run_over_every_period_is_asked_for_when_files_are_new(

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from expectations.thresholds import threshold_of
+from orchestration.alerts import AlertDesk
 from orchestration.pipeline.paths import DataPaths
 from orchestration.settings import Settings
 from tests.integration.conftest import Refresh, as_made_by_an_earlier_run, snapshot
@@ -126,7 +127,7 @@ def spoil(paths: DataPaths, gate: Gate) -> None:
 
 @pytest.mark.parametrize("kind", sorted(GATES))
 def test_release_stays_as_it_was_and_the_refusal_explains_when_a_gate_fails(
-    kind: str, published: Path, refresh: Refresh, caplog: pytest.LogCaptureFixture
+    kind: str, published: Path, refresh: Refresh
 ) -> None:
     gate, settings = GATES[kind], Settings(data_dir=published, sample_world="tiny")
     paths = DataPaths(published)
@@ -147,4 +148,7 @@ def test_release_stays_as_it_was_and_the_refusal_explains_when_a_gate_fails(
     kept = json.loads((next(paths.runs.iterdir()) / "audit" / f"{gate.suite}.json").read_text(encoding="utf-8"))
     sample = next(r["failing_sample"] for r in kept["results"] if r["check_name"] == gate.check_name)
     assert json.loads(sample)
-    assert f"checks of {gate.suite} refused the run" in caplog.text
+    told = [entry.alert for entry in AlertDesk(settings).entries() if entry.alert.kind == "gate_refused"]
+    assert [alert.subject for alert in told] == [gate.suite]
+    assert f"of {gate.suite} refused the run" in told[0].headline
+    assert gate.check_name in told[0].facts["checks"]

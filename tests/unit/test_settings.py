@@ -55,7 +55,27 @@ def test_each_setting_is_read_when_its_variable_is_set(monkeypatch: pytest.Monke
             "set MIRROR_SMTP_SECURITY",
         ),
         ({"MIRROR_ALERT_GRADE": "E"}, "'A', 'B', 'C' or 'D'"),
-        ({"MIRROR_SOURCE": "carrier pigeon"}, "'sample' or 'files'"),
+        ({"MIRROR_SOURCE": "carrier pigeon"}, "'sample', 'files', 'api' or 'preview'"),
+        ({"MIRROR_SOURCE": "api"}, r"no key is set; .*; set MIRROR_API_KEY .* or take SOURCE=preview"),
+        ({"MIRROR_SOURCE": "api", "MIRROR_API_KEY": ""}, "set MIRROR_API_KEY"),
+        ({"MIRROR_SOURCE": "api", "MIRROR_API_KEY": " \n"}, "set MIRROR_API_KEY"),
+        ({"MIRROR_API_KEY": "two words"}, "character that no key has; .*; set MIRROR_API_KEY"),
+        ({"MIRROR_API_KEY": "clé"}, "character that no key has"),
+        ({"MIRROR_API_REPORTERS": "156,China"}, "'China' is not a reporter code .*; give numbers such as 156,398"),
+        ({"MIRROR_API_REPORTERS": "-56"}, "'-56' is not a reporter code"),
+        ({"MIRROR_API_REPORTERS": "1560"}, "'1560' is not a reporter code"),
+        ({"MIRROR_API_FREQUENCIES": "Q"}, "'A', 'M' or 'AM'"),
+        ({"MIRROR_API_FIRST_YEAR": "1961"}, "greater than or equal to 1962"),
+        ({"MIRROR_API_LAST_YEAR": "22"}, "greater than or equal to 1962"),
+        ({"MIRROR_API_CALLS_A_DAY": "0"}, "greater than or equal to 1"),
+        ({"MIRROR_API_ROWS_A_CALL": "1"}, "greater than or equal to 2"),
+        ({"MIRROR_API_CALLS_A_SECOND": "0"}, "greater than 0"),
+        ({"MIRROR_API_ADDRESS_CHARACTERS": "499"}, "greater than or equal to 500"),
+        ({"MIRROR_API_PERIODS_A_CALL": "0"}, "greater than or equal to 1"),
+        ({"MIRROR_API_ATTEMPTS": "0"}, "greater than or equal to 1"),
+        ({"MIRROR_API_TIMEOUT_SECONDS": "0"}, "greater than 0"),
+        ({"MIRROR_API_LONGEST_WAIT_SECONDS": "-1"}, "greater than or equal to 0"),
+        ({"MIRROR_PREVIEW_CALLS": "501"}, "less than or equal to 500"),
         ({"MIRROR_KEEP_RELEASES": "0"}, "greater than or equal to 1"),
         ({"MIRROR_SENSOR_SECONDS": "1"}, "greater than or equal to 30"),
         ({"MIRROR_SCHEDULE_CRON": "every full moon"}, "cron"),
@@ -69,6 +89,40 @@ def test_settings_are_refused_with_a_mend_when_a_value_cannot_be_used(
         monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=words):
         Settings()
+
+
+def test_the_key_is_read_without_what_is_around_it_when_it_was_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRROR_SOURCE", "api")
+    monkeypatch.setenv("MIRROR_API_KEY", " s3cret\n")
+    key = Settings().api_key
+    assert key is not None
+    assert key.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(Settings()) + Settings().model_dump_json()
+
+
+def test_no_key_is_told_when_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRROR_SOURCE", "api")
+    monkeypatch.setenv("MIRROR_API_KEY", "s3cret key")
+    with pytest.raises(ValidationError) as refusal:
+        Settings()
+    assert "s3cret" not in str(refusal.value) + repr(refusal.value)
+
+
+def test_no_key_is_needed_when_the_source_is_the_preview_or_the_stand_in() -> None:
+    assert Settings(source="preview").is_pulled
+    assert Settings(source="api", api_address="stand-in").is_pulled
+    assert not Settings().is_pulled
+
+
+def test_reporters_are_codes_of_three_digits_when_they_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().api_reporters == ""
+    monkeypatch.setenv("MIRROR_API_REPORTERS", " 156, 4 ,,56")
+    assert Settings().api_reporters == "156,004,056"
+
+
+def test_the_record_of_calls_has_an_absolute_path_when_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRROR_API_CALL_BOOK", "calls.sqlite")
+    assert Settings().api_call_book == Path.cwd() / "calls.sqlite"
 
 
 def test_the_webhook_address_stays_secret_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:

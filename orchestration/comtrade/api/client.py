@@ -42,6 +42,7 @@ LOG = logging.getLogger("mirror_warehouse.comtrade")
 ADDRESS = "https://comtradeapi.un.org"
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 _SHOWN_CHARACTERS = 200
+_KEY = re.compile(r"[!-~]+")
 _SECONDS = re.compile(r"in (\d+(?:\.\d+)?) second")
 _COUNT = re.compile(rb'"count"\s*:\s*(\d+)')
 
@@ -58,7 +59,8 @@ class Client:
     """Calls the API, or anything that answers like it at `address`.
 
     Without a key the public endpoints are called. `transport` and `sleep` are for tests. Every method raises an
-    ApiError: KeyRefused, QuotaSpent and RequestRefused at once, the passing ones after the attempts of `limits`.
+    ApiError: KeyRefused, QuotaSpent and RequestRefused at once, the passing ones after the attempts of `limits`; a key
+    that no header can hold is refused when the client is made.
     """
 
     def __init__(
@@ -70,6 +72,13 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        if key and not _KEY.fullmatch(key):
+            # The library would name the whole key in its own error, and only once a call is made.
+            raise KeyRefused(
+                "the key holds a blank, a line break or another character that no key has",
+                "nothing can be pulled without a valid one",
+                "set MIRROR_API_KEY to a subscription key of comtradedeveloper.un.org, and nothing around it",
+            )
         self._book, self._limits, self._key = book, limits, key
         self._http = httpx.Client(
             base_url=address,
@@ -166,7 +175,7 @@ class Client:
         call_id = self._book.begin(endpoint, f"{path}?{query}")
         try:
             answer, body = self._fetched(self._address(endpoint, path, query))
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             self._book.end(call_id, None)
             raise NoAnswer(
                 f"the API did not answer ({type(error).__name__})",
@@ -195,14 +204,16 @@ class Client:
         with self._http.stream("GET", address) as answer:
             for piece in answer.iter_bytes():
                 content.write(piece)
-        return answer, content.getvalue()
+        body = content.getvalue()
+        # Should the answer repeat the key, it stands neither in an error nor in a body that is kept.
+        return answer, body.replace(self._key.encode(), b"***") if self._key else body
 
     def _refuse(self, answer: httpx.Response, body: bytes) -> None:
         """Raise the error that belongs to a status other than 200."""
         status = answer.status_code
         if answer.is_success:
             return
-        said = self._said(body)
+        said = _said(body)
         if status == httpx.codes.UNAUTHORIZED:
             raise KeyRefused(
                 f"the API refused the key ({said})",
@@ -236,12 +247,6 @@ class Client:
             "compare the request in the record of calls with the documentation of the API",
         )
 
-    def _said(self, body: bytes) -> str:
-        """What the API said, short, and without the key should it have been repeated."""
-        found = re.search(rb'"message"\s*:\s*"([^"]*)', body)
-        text = (found.group(1) if found else body[:_SHOWN_CHARACTERS]).decode("utf-8", "replace")
-        return (text.replace(self._key, "***") if self._key else text)[:_SHOWN_CHARACTERS].strip()
-
     def _may_pass(self, error: BaseException) -> bool:
         """Passing errors are worth another attempt, unless the API told us to wait longer than we are willing to. A bad
         body is for the caller, who keeps it before asking again.
@@ -256,11 +261,18 @@ class Client:
         if isinstance(error, RateExceeded) and error.seconds is not None:
             return error.seconds
         backoff = tenacity.wait_exponential_jitter(
-            initial=self._limits.first_wait_seconds,
+            multiplier=self._limits.first_wait_seconds,
             max=self._limits.longest_wait_seconds,
             jitter=self._limits.first_wait_seconds,
         )
         return backoff(state)
+
+
+def _said(body: bytes) -> str:
+    """What the API said, short."""
+    found = re.search(rb'"message"\s*:\s*"([^"]*)', body)
+    text = (found.group(1) if found else body[:_SHOWN_CHARACTERS]).decode("utf-8", "replace")
+    return text[:_SHOWN_CHARACTERS].strip()
 
 
 def _seconds(answer: httpx.Response, said: str) -> float | None:

@@ -180,7 +180,7 @@ def _plans(columns: Sequence[Mapping[str, int]], barred: Sequence[Collection[str
             if best is not None and bound >= best.calls:
                 break
             strips = _strips(columns[start:end], barred[start:end], room)
-            rectangles = _filled(strips, room, _reporters_a_call(limits))
+            rectangles = _filled(strips, room, _reporters_a_call(limits, end - start))
             calls = plans[start].calls + len(rectangles)
             if best is None or calls < best.calls:
                 best = _Plan(calls, start, rectangles)
@@ -252,7 +252,7 @@ def _starts(end: int, count: int, widest: int) -> list[int]:
     return sorted({(end - 1) // width * width for width in range(1, widest + 1) if end % width == 0 or end == count})
 
 
-def _reporters_a_call(limits: Limits) -> int:
-    """How many reporters an address has room for beside the periods of the widest window."""
-    left = limits.address_characters - _ADDRESS_ROOM - _CHARACTERS_A_PERIOD * limits.periods_a_call
+def _reporters_a_call(limits: Limits, periods: int) -> int:
+    """How many reporters an address has room for beside so many periods."""
+    left = limits.address_characters - _ADDRESS_ROOM - _CHARACTERS_A_PERIOD * periods
     return max(1, left // _CHARACTERS_A_REPORTER)

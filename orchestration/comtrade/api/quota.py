@@ -107,12 +107,12 @@ class CallBook:
         return cursor.lastrowid
 
     def end(self, call_id: int, status: int | None, row_count: int | None = None, checksum: str | None = None) -> None:
-        """Book what came back; an answer with as many rows as a call may have is booked as cut off."""
-        cut_off = row_count is not None and row_count >= self._limits.rows_a_call
+        """Book what came back (`status` None: nothing); an answer with as many rows as a call may have is cut off."""
+        cut_off = None if status is None else int(row_count is not None and row_count >= self._limits.rows_a_call)
         with self._open() as con:
             con.execute(
                 "update call set status = ?, row_count = ?, answer_checksum = ?, is_cut_off = ? where call_id = ?",
-                (status, row_count, checksum, int(cut_off), call_id),
+                (status, row_count, checksum, cut_off, call_id),
             )
 
     def spend(self) -> QuotaSpent:

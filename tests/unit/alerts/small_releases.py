@@ -16,7 +16,7 @@ from orchestration.release.published import read_release
 from orchestration.release.store import point_to
 
 LEAD_SCHEMA = {
-    "lead_id": pl.String, "lead_rank": pl.Int64, "grade": pl.String, "lead_name": pl.String,
+    "lead_id": pl.String, "embargo_code": pl.String, "lead_rank": pl.Int64, "grade": pl.String, "lead_name": pl.String,
     "passage_fob_usd": pl.Float64, "inbound_date": pl.Date, "outbound_date": pl.Date, "signal_names": pl.String,
     "holding_explanation_count": pl.Int64,
 }  # fmt: skip
@@ -58,7 +58,7 @@ def a_release(
 
 def _lead_rows(leads: Mapping[str, tuple[str, float]]) -> list[tuple[object, ...]]:
     return [
-        (lead_id, rank, grade, f"Anomalous passage: {lead_id}", usd, None, None, "roundabout", 0)
+        (lead_id, "test", rank, grade, f"Anomalous passage: {lead_id}", usd, None, None, "roundabout", 0)
         for rank, (lead_id, (grade, usd)) in enumerate(leads.items(), start=1)
     ]
 

@@ -125,6 +125,31 @@ def land_twice(world: World) -> None:
     world.landed = pl.concat([world.landed, world.landed.head(1)])
 
 
+def refuse_a_file(world: World) -> None:
+    """A file of the source that could not be read."""
+    world.refusals.append(
+        {
+            "source_file": "letter.txt",
+            "what": "it is no table",
+            "why_it_matters": "it is lost",
+            "how_to_mend": "save it",
+        }
+    )
+
+
+def cut_off_an_answer(world: World) -> None:
+    """A data set of which the preview gave the first rows only."""
+    world.doubts.append(
+        {
+            "source_file": "C-A-2020-156-H5-77",
+            "what": "cut off: 500 of 9000 rows, as the preview gives no more",
+            "row_count": 500,
+            "stated_row_count": 9000,
+            "value_usd": 1e6,
+        }
+    )
+
+
 def quarantine(where: pl.Expr) -> Defect:
     """Move declarations into quarantine, with everything that belongs to it."""
     return each(
@@ -176,6 +201,8 @@ LANDED: dict[str, Defect] = {
     "every_declared_dollar_stands_in_exactly_one_account": put("declarations", "account", None),
     "every_landed_row_is_contracted_exactly_once": land_twice,
     "coverage_agrees_with_the_declarations": put("coverage", "pair_value_usd", 1.0),
+    "sources_are_read": refuse_a_file,
+    "answers_are_whole": cut_off_an_answer,
     "no_reporter_of_the_last_release_is_missing": drop_rows("declarations", pl.col("reporter_code") == "156"),
     "row_counts_per_reporter_year_match_the_baseline": drop_rows(
         "declarations", (pl.col("reporter_code") == "156") & (pl.col("period") == "2020")

@@ -53,6 +53,8 @@ def write_world(world: World, root: Path, last_release: Path | None = None, *, w
             table.write_parquet(folder / "A-2020.parquet")
     (root / "landed").mkdir(parents=True, exist_ok=True)
     world.landed.write_parquet(root / "landed" / "all.parquet")
+    (root / "refusals.json").write_text(json.dumps(world.refusals), encoding="utf-8")
+    (root / "doubts.json").write_text(json.dumps(world.doubts), encoding="utf-8")
     (root / "seeds").mkdir(exist_ok=True)
     for name, (column, values) in world.seeds.items():
         lines = [f"{column},source", *(f"{value},test" for value in values)]
@@ -67,6 +69,8 @@ def write_world(world: World, root: Path, last_release: Path | None = None, *, w
         last_release_dir=last_release,
         landed_dir=root / "landed",
         source=SOURCE,
+        refusals_file=root / "refusals.json",
+        doubts_file=root / "doubts.json",
         primary_keys=PRIMARY_KEYS,
     )
 

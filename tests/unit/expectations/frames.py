@@ -117,6 +117,8 @@ class World:
     seeds: dict[str, tuple[str, list[str]]] = field(default_factory=lambda: dict(SEEDS))
     staging_sql: list[str] = field(default_factory=list)
     absent: set[str] = field(default_factory=set)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def _declaration(frequency: str, period: str, line: int, **cells: Any) -> dict[str, Any]:

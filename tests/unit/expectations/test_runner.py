@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from expectations import (
     write_results,
 )
 from expectations.thresholds import load_thresholds
-from tests.unit.expectations.defects import put, quarantine
+from tests.unit.expectations.defects import cut_off_an_answer, put, quarantine, refuse_a_file
 from tests.unit.expectations.files import write_release, write_world
 from tests.unit.expectations.frames import make_world
 
@@ -131,6 +132,45 @@ def test_tolerated_rows_are_counted_and_sampled_when_the_check_passes(sound: Gat
     assert result.passed
     assert result.failing_count == 1
     assert "unknown_place" in result.failing_sample
+
+
+LISTS = {"sources_are_read": "refusals_file", "answers_are_whole": "doubts_file"}
+
+
+def test_lists_of_the_landing_count_nothing_when_the_source_has_none(sound: GateInputs) -> None:
+    without = dataclasses.replace(sound, source="sample", refusals_file=None, doubts_file=None)
+    results = run_suite("landed_declarations", without, only=LISTS)
+    assert [(one.passed, one.figure, one.failing_count) for one in results] == [(True, 0.0, 0)] * 2
+
+
+@pytest.mark.parametrize("check_name", sorted(LISTS))
+@pytest.mark.parametrize("text", [None, "", "{", '{"source_file": "a"}', '[{"source_file": "a"}'])
+def test_a_list_of_the_landing_is_a_finding_itself_when_it_cannot_be_read(
+    sound: GateInputs, check_name: str, text: str | None
+) -> None:
+    path = getattr(sound, LISTS[check_name])
+    path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+    (result,) = run_suite("landed_declarations", sound, only={check_name})
+    assert (result.passed, result.severity, result.figure) == (False, "warning", 1.0)
+    (row,) = json.loads(result.failing_sample)
+    assert row["source_file"] == path.name
+    assert "run the landing again" in row["what"]
+
+
+def test_what_was_not_read_is_named_with_its_reason_when_a_file_is_refused(tmp_path: Path) -> None:
+    world = make_world()
+    refuse_a_file(world)
+    cut_off_an_answer(world)
+    world.doubts.append(world.doubts[0] | {"source_file": "C-A-2020-398-H5-8", "stated_row_count": 90_000})
+    inputs = write_world(world, tmp_path, with_marts=False)
+    results = {one.check_name: one for one in run_suite("landed_declarations", inputs, only=LISTS)}
+    assert json.loads(results["sources_are_read"].failing_sample) == [
+        {"source_file": "letter.txt", "what": "it is no table", "how_to_mend": "save it"}
+    ]
+    assert results["answers_are_whole"].figure == 2
+    widest, other = json.loads(results["answers_are_whole"].failing_sample)
+    assert (widest["source_file"], widest["stated_row_count"]) == ("C-A-2020-398-H5-8", 90_000)
+    assert other["what"] == "cut off: 500 of 9000 rows, as the preview gives no more"
 
 
 def test_sample_holds_twenty_rows_in_order_when_many_fail(tmp_path: Path) -> None:

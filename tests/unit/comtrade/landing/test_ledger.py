@@ -15,6 +15,7 @@ from orchestration.comtrade.ledger import (
     LandedFile,
     LedgerEntry,
     LedgerError,
+    doubtful_entries,
     is_landed,
     landed_fingerprint,
     precedence,
@@ -98,3 +99,33 @@ def test_row_counts_and_values_stand_in_the_ledger_when_a_value_is_missing_or_in
     entry = land_delivery(delivery_of(*({"primaryValue": v} for v in values)), tmp_path / "landed", tmp_path / "ledger")
     assert (entry.row_count, entry.value_usd) == (5, 95.0)
     assert [file.value_usd for file in entry.files] == [95.0]
+
+
+def _pulled(version: str, day: int, rows: int, stated: int | None, note: str = "") -> LedgerEntry:
+    entry = replace(_entry(f"v{version}", date(2024, 5, day), rows), source_file=f"C-A-2017-012-H5-{version}")
+    return replace(entry, source_format="api", stated_row_count=stated, note=note)
+
+
+@pytest.mark.parametrize(
+    ("rows", "stated", "note", "whole"),
+    [
+        (10, 10, "", True),
+        (10, 10, "2 rows came twice and were dropped", True),
+        (500, 9000, "cut off: 500 of 9000 rows, as the preview gives no more", False),
+        (11, 10, "11 rows came twice alike while the availability list states 10", False),
+        (10, None, "", True),
+        (10, None, "2 rows came twice and were dropped", False),
+    ],
+)
+def test_a_data_set_is_whole_when_it_has_the_stated_rows_whatever_its_note_says(
+    rows: int, stated: int | None, note: str, whole: bool
+) -> None:
+    assert _pulled("1", 1, rows, stated, note).is_whole == whole
+
+
+def test_a_doubt_is_gone_when_a_newer_version_of_the_data_set_is_whole() -> None:
+    short, whole = _pulled("-77", 1, 9, 10, "9 rows came twice alike"), _pulled("5", 2, 10, 10)
+    other = replace(short, source_file="C-A-2017-012-H4--77")
+    assert doubtful_entries([short]) == [short]
+    assert doubtful_entries([whole, short, other]) == [other]
+    assert doubtful_entries([replace(whole, row_count=9), short]) == [replace(whole, row_count=9)]

@@ -1,0 +1,165 @@
+"""When the API is asked what it holds, when a pull starts, and when the warehouse is refreshed after it.
+
+Belongs here: comparing what is kept - the availability list, the ledger, the published release - and asking for runs.
+Does not belong here: calls to the API; a sensor makes none.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from orchestration.comtrade.api.requests import Version
+from orchestration.defs.jobs import refresh
+from orchestration.defs.partitions import AVAILABLE_SET, range_tags
+from orchestration.defs.promises import PRIORITY_TAG, SENSOR_PRIORITY, SOURCE_TAG
+from orchestration.defs.pulls.assets import AVAILABILITY, PULLED
+from orchestration.defs.resources import Warehouse, WarehouseParameter
+from orchestration.defs.schedules import request_for
+from orchestration.pipeline.pull import calls_left, read_availability, read_unsettled, versions_to_land
+from orchestration.pipeline.storage import combine
+from orchestration.settings import Settings
+
+DATA_SETS_TAG = "mirror/data_sets"
+HOURS_BETWEEN = 6
+"""Hours after which the same versions may be asked for again."""
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+look_job = dg.define_asset_job(
+    name="availability",
+    selection=dg.AssetSelection.assets(AVAILABILITY),
+    description="Asks the API which data sets it holds: one call per frequency.",
+)
+pull_job = dg.define_asset_job(
+    name="pull",
+    selection=dg.AssetSelection.assets(PULLED),
+    description="Lands what is new or revised in a range of periods; a backfill of this job is a first pull.",
+)
+
+
+def make_look_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The daily look at what the API holds; off until switched on."""
+
+    @dg.schedule(
+        name="daily_availability",
+        job=look_job,
+        cron_schedule=settings.availability_cron,
+        execution_timezone=settings.schedule_timezone,
+        description="Asks the API once a day what it holds, so that the sensor `availability` can ask for pulls.",
+    )
+    def _daily() -> dg.RunRequest:
+        return dg.RunRequest(tags={SOURCE_TAG: settings.source})
+
+    return _daily
+
+
+def make_pull_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """The sensor that asks for pulls and the one that asks for a refresh once everything has landed; both off."""
+
+    @dg.sensor(
+        name="availability",
+        job=pull_job,
+        minimum_interval_seconds=settings.sensor_seconds,
+        description="Compares the availability list with the ledger and asks for pulls of the periods that hold "
+        "something new or revised, and of no other.",
+    )
+    def _availability(
+        context: dg.SensorEvaluationContext, warehouse: WarehouseParameter
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        return pulls_for(context.instance, warehouse, datetime.now(UTC))
+
+    @dg.sensor(
+        name="pulled_versions",
+        job=refresh,
+        minimum_interval_seconds=settings.sensor_seconds,
+        description="Starts a refresh once everything that the API holds has landed and is not yet published.",
+    )
+    def _pulled_versions(
+        context: dg.SensorEvaluationContext, warehouse: WarehouseParameter
+    ) -> dg.RunRequest | dg.SkipReason:
+        return refresh_for(context.instance, warehouse)
+
+    return [_availability, _pulled_versions]
+
+
+def pulls_for(instance: dg.DagsterInstance, warehouse: Warehouse, now: datetime) -> list[dg.RunRequest] | dg.SkipReason:
+    """A run for every unbroken range of periods in which something is to be landed, or why none is asked for.
+
+    The same versions are asked for four times a day at most: a pull that the silence of the API ended goes on some
+    hours later, one that the quota ended on the next day.
+    """
+    settings, paths = warehouse.settings, warehouse.paths
+    available = read_availability(paths)
+    if not available:
+        return dg.SkipReason(
+            "what the API holds is not known yet; switch on the schedule daily_availability or run the job availability"
+        )
+    wanted = versions_to_land(paths, available)
+    if not wanted:
+        return dg.SkipReason(f"all {len(available):,} data sets of the availability list have landed")
+    if _is_pulling(instance):
+        return dg.SkipReason("a pull is at work or waits in the queue; what it leaves is asked for after it")
+    if calls_left(settings, paths) == 0:
+        return dg.SkipReason(f"{len(wanted):,} data sets are to land, and the quota of today (UTC) is spent")
+    registered = set(instance.get_dynamic_partitions(AVAILABLE_SET))
+    missing = {version.data_set.period_key for version in wanted} - registered
+    if missing:
+        return dg.SkipReason(f"the period {min(missing)} is not registered; run the job availability once more")
+    return [_request(settings, own, now) for own in _in_ranges(wanted, sorted(registered))]
+
+
+def refresh_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
+    """A refresh on what has landed, or why it waits: half a pull would be published as if it were all there is.
+
+    Data sets that stayed doubtful are not waited for; the gate warns of them.
+    """
+    if _is_pulling(instance):
+        return dg.SkipReason("a pull is at work; the refresh waits until everything has landed")
+    doubtful = {refusal.source_file for refusal in read_unsettled(warehouse.paths)}
+    wanted = versions_to_land(warehouse.paths, read_availability(warehouse.paths))
+    missing = [version for version in wanted if version.source_file not in doubtful]
+    if missing and warehouse.settings.source != "preview":
+        return dg.SkipReason(
+            f"{len(missing):,} data sets are still to land; start the job refresh by hand to publish what is there"
+        )
+    return request_for(instance, warehouse, SENSOR_PRIORITY)
+
+
+def _is_pulling(instance: dg.DagsterInstance) -> bool:
+    return instance.get_runs_count(dg.RunsFilter(job_name=pull_job.name, statuses=_UNFINISHED)) > 0
+
+
+def _in_ranges(wanted: Iterable[Version], registered: Sequence[str]) -> list[list[Version]]:
+    """Versions by unbroken ranges of registered periods of one frequency."""
+    by_period: dict[str, list[Version]] = {}
+    for version in sorted(wanted):
+        by_period.setdefault(version.data_set.period_key, []).append(version)
+    ranges: list[list[Version]] = []
+    before = ""
+    for key in registered:
+        if key in by_period:
+            if before and before[0] == key[0]:
+                ranges[-1] += by_period[key]
+            else:
+                ranges.append(list(by_period[key]))
+        before = key if key in by_period else ""
+    return ranges
+
+
+def _request(settings: Settings, versions: Sequence[Version], now: datetime) -> dg.RunRequest:
+    keys = sorted({version.data_set.period_key for version in versions})
+    return dg.RunRequest(
+        run_key=combine(f"{now:%Y-%m-%d} {now.hour // HOURS_BETWEEN}", *(version.delivery_id for version in versions)),
+        tags={
+            **range_tags(keys),
+            SOURCE_TAG: settings.source,
+            DATA_SETS_TAG: str(len(versions)),
+            PRIORITY_TAG: str(SENSOR_PRIORITY),
+        },
+    )

@@ -1,0 +1,277 @@
+"""Pulls on the orchestrator: what the daily look tells, which pulls are asked for, which partitions they make."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from pydantic import SecretStr
+
+from orchestration.alerts import AlertDesk
+from orchestration.defs.build import build_definitions
+from orchestration.defs.declarations.assets import CONTRACTED, LANDED
+from orchestration.defs.partitions import AVAILABLE, AVAILABLE_SET, RANGE_END_TAG, RANGE_START_TAG
+from orchestration.defs.pulls.assets import AVAILABILITY, PULLED
+from orchestration.defs.pulls.triggers import pulls_for, refresh_for
+from orchestration.defs.reconciliation.assets import FLOWS, PAIRS, PARAMETERS
+from orchestration.defs.resources import API_POOL, Warehouse
+from orchestration.pipeline.dbt import ensure_manifest
+from orchestration.pipeline.plan import input_fingerprint
+from orchestration.pipeline.pull import landed_delivery_ids, read_availability
+from orchestration.reference import Reference, load_reference
+from orchestration.sample import REFERENCE_FRAMES, WorldConfig, build_world, deliver
+from orchestration.settings import Settings
+from orchestration.stand_in import Fault, Faults, Holdings, KeyLimits, Served, StandIn, serve
+from tests.defs.releases_at_hand import published
+
+KEY = "key-of-the-tests"
+TODAY, TOMORROW = datetime(2026, 11, 28, 9, tzinfo=UTC), datetime(2026, 11, 29, 9, tzinfo=UTC)
+PERIODS = (("A", 2020), ("A", 2022), ("M", 202201), ("M", 202202))
+GIVEN = {"A-2020", "A-2022", "M-202201", "M-202202"}
+
+
+@pytest.fixture(scope="module")
+def reference(seeds_dir: Path) -> Reference:
+    return load_reference(seeds_dir)
+
+
+@pytest.fixture(scope="module")
+def declared(reference: Reference) -> tuple[pl.DataFrame, ...]:
+    """Rows in API columns: two years that do not follow each other, and two months."""
+    world = build_world(WorldConfig.tiny(), {name: getattr(reference, name) for name in REFERENCE_FRAMES})
+    return tuple(part.declared for frequency, period in PERIODS for part in deliver(world, frequency, period))
+
+
+@dataclass
+class Live:
+    """A served stand-in, a warehouse that pulls from it, and the orchestrator's instance."""
+
+    served: Served
+    settings: Settings
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.settings)
+
+    @property
+    def stand_in(self) -> StandIn:
+        return self.served.stand_in
+
+    def run(self, job: str, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
+        """Execute a job as the daemon would."""
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, tags=tags, raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )  # fmt: skip
+
+    def asked_for(self, today: datetime = TODAY) -> list[dg.RunRequest]:
+        """What the sensor asks for."""
+        said = pulls_for(self.instance, self.warehouse, today)
+        assert isinstance(said, list), said.skip_message
+        return said
+
+    def skipped(self, today: datetime = TODAY) -> str:
+        """Why the sensor asks for nothing."""
+        said = pulls_for(self.instance, self.warehouse, today)
+        assert isinstance(said, dg.SkipReason)
+        return said.skip_message or ""
+
+    def pull(self, today: datetime = TODAY) -> list[dg.ExecuteInProcessResult]:
+        """Look, and run everything that the sensor asks for."""
+        assert self.run("availability").success
+        return [self.run("pull", dict(request.tags)) for request in self.asked_for(today)]
+
+    def reconcile(self) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """Run the refresh as far as the flows; partitions by asset that were done, and that were unchanged."""
+        request = refresh_for(self.instance, self.warehouse)
+        assert isinstance(request, dg.RunRequest), request.skip_message
+        outcome = self.definitions.resolve_job_def("refresh").execute_in_process(
+            instance=self.instance, tags=dict(request.tags),
+            asset_selection=[LANDED, CONTRACTED, PAIRS, PARAMETERS, FLOWS],
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )  # fmt: skip
+        done, unchanged = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+        for event in outcome.all_node_events:
+            if event.is_step_materialization and event.partition is not None:
+                told = event.step_materialization_data.materialization
+                found = unchanged if told.metadata["partition_was_unchanged"].value else done
+                found[told.asset_key.to_user_string()].add(event.partition)
+        return dict(done), dict(unchanged)
+
+    def made(self) -> set[str]:
+        """Periods that are materialised."""
+        return self.instance.get_materialized_partitions(PULLED)
+
+
+@pytest.fixture
+def live(declared: tuple[pl.DataFrame, ...], reference: Reference, tmp_path: Path) -> Iterator[Live]:
+    stand_in = StandIn(Holdings.from_frames(declared), {KEY: KeyLimits(calls_a_day=None)}, reference=reference)
+    with serve(stand_in) as served, dg.DagsterInstance.ephemeral() as instance:
+        settings = Settings(
+            source="api", api_key=KEY, api_address=served.address, data_dir=tmp_path / "data",
+            api_calls_a_second=1000.0, api_attempts=2, api_longest_wait_seconds=0.1,
+        )  # fmt: skip
+        yield Live(served, settings, instance, build_definitions(settings, ensure_manifest(settings.dbt_dir)))
+
+
+def ranges(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
+    return [(request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) for request in requests]
+
+
+def revise(live: Live, period: str) -> str:
+    """Let the stand-in revise the first data set of a period; returns the data set's name."""
+    key = next(one.key for one in live.stand_in.holdings.data_sets() if one.key.period == period)
+    live.stand_in.holdings.scale(key, 1.5)
+    return f"{key.type_code}-{key.freq_code}-{key.period}-{key.reporter_code:03d}-{key.classification_code}"
+
+
+def test_pulls_stand_in_the_graph_only_when_the_source_is_pulled(live: Live, tmp_path: Path) -> None:
+    graph = live.definitions.resolve_asset_graph()
+    assert graph.get(PULLED).partitions_def == AVAILABLE
+    assert graph.get(PULLED).backfill_policy == dg.BackfillPolicy.single_run()
+    assert {*graph.get(PULLED).pools, *graph.get(AVAILABILITY).pools} == {API_POOL}
+    repository = live.definitions.get_repository_def()
+    assert {"availability", "pull", "refresh"} <= {job.name for job in repository.get_all_jobs()}
+    assert {schedule.name for schedule in repository.schedule_defs} == {"monthly_refresh", "daily_availability"}
+    assert {"availability", "pulled_versions"} <= {sensor.name for sensor in repository.sensor_defs}
+    assert not {PULLED, AVAILABILITY} & set(live.definitions.resolve_job_def("refresh").asset_layer.selected_asset_keys)
+    sample = Settings(data_dir=tmp_path)
+    other = build_definitions(sample, ensure_manifest(sample.dbt_dir)).resolve_asset_graph()
+    assert not {PULLED, AVAILABILITY} & set(other.materializable_asset_keys)
+
+
+def test_the_look_tells_what_is_new_and_registers_its_periods_when_it_is_taken(live: Live) -> None:
+    outcome = live.run("availability")
+    assert outcome.success
+    said = outcome.asset_materializations_for_node("pulls__availability")[0].metadata
+    count = len(live.stand_in.holdings.data_sets())
+    assert (said["data_sets"].value, said["to_pull_new"].value, said["to_pull_revised"].value) == (count, count, 0)
+    assert set(live.instance.get_dynamic_partitions(AVAILABLE_SET)) == GIVEN
+
+
+def test_a_run_is_asked_for_every_unbroken_range_when_nothing_has_landed(live: Live) -> None:
+    live.run("availability")
+    requests = live.asked_for()
+    assert ranges(requests) == [("A-2020", "A-2022"), ("M-202201", "M-202202")]
+    assert sum(int(request.tags["mirror/data_sets"]) for request in requests) == len(live.stand_in.holdings.data_sets())
+
+
+def test_every_period_is_made_and_nothing_more_asked_for_when_the_pulls_are_done(live: Live) -> None:
+    assert all(outcome.success for outcome in live.pull())
+    assert live.made() == GIVEN
+    assert landed_delivery_ids(live.warehouse.paths) == {
+        version.delivery_id for version in read_availability(live.warehouse.paths)
+    }
+    assert "have landed" in live.skipped()
+
+
+def test_only_the_period_of_a_revised_data_set_is_asked_for_when_the_api_revises_it(live: Live) -> None:
+    live.pull()
+    name = revise(live, "2022")
+    outcome = live.run("availability")
+    said = outcome.asset_materializations_for_node("pulls__availability")[0].metadata
+    assert (said["to_pull_new"].value, said["to_pull_revised"].value) == (0, 1)
+    assert [record.data["data_set"] for record in said["revised"].records] == [name]
+    requests = live.asked_for()
+    assert ranges(requests) == [("A-2022", "A-2022")]
+    before = landed_delivery_ids(live.warehouse.paths)
+    assert live.run("pull", dict(requests[0].tags)).success
+    assert len(landed_delivery_ids(live.warehouse.paths) - before) == 1
+    events = live.instance.fetch_materializations(PULLED, limit=100).records
+    assert [record.partition_key for record in events[:-4]] == ["A-2022"]
+
+
+def test_periods_left_by_a_spent_quota_are_not_made_and_asked_for_the_next_day_when_it_is_spent(live: Live) -> None:
+    live.stand_in.set_faults(Faults.scripted({2: Fault("out_of_quota", seconds=3600)}))
+    assert [outcome.success for outcome in live.pull()] == [True, True]
+    assert live.made() == {"A-2020", "A-2022"}
+    assert [entry.alert.kind for entry in AlertDesk(live.settings).entries()] == ["pull_stopped"]
+    assert "quota of today (UTC) is spent" in live.skipped()
+    # A day later the record of calls begins anew; so does that of another file.
+    live.settings = live.settings.model_copy(update={"api_call_book": live.settings.data_folder / "next_day.sqlite"})
+    (request,) = live.asked_for(TOMORROW)
+    assert ranges([request]) == [("M-202201", "M-202202")]
+    live.definitions = build_definitions(live.settings, ensure_manifest(live.settings.dbt_dir))
+    assert live.run("pull", dict(request.tags)).success
+    assert live.made() == GIVEN
+
+
+def test_the_same_versions_are_asked_for_under_another_name_when_hours_have_passed(live: Live) -> None:
+    live.run("availability")
+    first, again, later = (live.asked_for(TODAY + timedelta(hours=hours)) for hours in (0, 1, 6))
+    assert [request.run_key for request in first] == [request.run_key for request in again]
+    assert not {request.run_key for request in first} & {request.run_key for request in later}
+
+
+def test_the_run_fails_and_what_landed_stays_when_the_api_is_silent(live: Live) -> None:
+    live.run("availability")
+    years, months = live.asked_for()
+    live.stand_in.set_faults(Faults.mixed(1, 1.0, ["server_error"]))
+    outcome = live.run("pull", dict(months.tags))
+    assert not outcome.success
+    assert live.made() == set()
+    live.stand_in.set_faults(Faults())
+    assert live.run("pull", dict(years.tags)).success
+    assert live.made() == {"A-2020", "A-2022"}
+
+
+def test_the_refresh_waits_when_something_is_still_to_land(live: Live) -> None:
+    live.pull()
+    request = refresh_for(live.instance, live.warehouse)
+    assert isinstance(request, dg.RunRequest)
+    revise(live, "202201")
+    live.run("availability")
+    waits = refresh_for(live.instance, live.warehouse)
+    assert isinstance(waits, dg.SkipReason)
+    assert "1 data sets are still to land" in (waits.skip_message or "")
+
+
+def test_only_what_a_revision_concerns_is_done_again_when_one_data_set_is_revised(live: Live) -> None:
+    live.pull()
+    live.reconcile()
+    revise(live, "2022")
+    live.pull()
+    done, unchanged = live.reconcile()
+    assert done == {
+        "declarations/contracted": {"A-2022"},
+        "reconciliation/pairs": {"A-2022"},
+        # The parameters of a frequency are fitted on all of its periods.
+        "reconciliation/mirror_flows": {"A-2020", "A-2022"},
+    }
+    assert unchanged["declarations/contracted"] == GIVEN - {"A-2022"}
+    assert unchanged["reconciliation/mirror_flows"] == {"M-202201", "M-202202"}
+
+
+def test_no_refresh_is_asked_for_when_what_landed_is_published(live: Live) -> None:
+    live.pull()
+    published(live.warehouse, input_fingerprint(live.settings), "api")
+    said = refresh_for(live.instance, live.warehouse)
+    assert isinstance(said, dg.SkipReason)
+    assert "nothing new" in (said.skip_message or "")
+
+
+def test_the_step_ends_at_once_and_names_no_key_when_the_key_is_refused(live: Live) -> None:
+    live.run("availability")
+    tags = dict(live.asked_for()[0].tags)
+    wrong = live.settings.model_copy(update={"api_key": SecretStr("another-key")})
+    definitions = build_definitions(wrong, ensure_manifest(wrong.dbt_dir))
+    outcome = Live(live.served, wrong, live.instance, definitions).run("pull", tags)
+    assert not outcome.success
+    failures = [event for event in outcome.all_node_events if event.is_step_failure]
+    assert len(failures) == 1
+    assert not [event for event in outcome.all_node_events if event.is_step_up_for_retry]
+    text = "".join(str(entry) for entry in live.instance.all_logs(outcome.run_id))
+    assert "MIRROR_API_KEY" in text
+    assert "another-key" not in text
+
+
+def test_the_sensor_says_why_when_it_cannot_ask_for_anything(live: Live) -> None:
+    assert "not known yet" in live.skipped()
