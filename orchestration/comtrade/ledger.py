@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import msgspec
 import polars as pl
 
 from orchestration.comtrade.contract.schema import PRECEDENCE
@@ -89,8 +88,10 @@ def write_entry(ledger_dir: Path, entry: LedgerEntry) -> None:
     ledger_dir.mkdir(parents=True, exist_ok=True)
     path = _row_path(ledger_dir, entry.delivery_id)
     temporary = path.with_name(f".{path.name}.tmp")
-    # A pull lands thousands of data sets: this writes their rows several times faster than the standard library.
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(entry, order="sorted"), indent=1))
+    # A pull lands thousands of data sets: on one line, and without copying the row first, it is written many times
+    # faster than set out in lines.
+    said = {**vars(entry), "files": [vars(file) for file in entry.files]}
+    temporary.write_text(json.dumps(said, default=_iso, sort_keys=True), encoding="utf-8")
     temporary.replace(path)
 
 
@@ -174,3 +175,8 @@ def _last_month(period_key: str) -> str:
 
 def _row_path(ledger_dir: Path, delivery_id: str) -> Path:
     return ledger_dir / f"{delivery_id}.json"
+
+
+def _iso(value: object) -> str:
+    assert isinstance(value, date), value
+    return value.isoformat()
