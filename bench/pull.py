@@ -1,161 +1,154 @@
-"""The pull against the stand-in: speed, calls, faults, kills, a spent quota, a revision.
+"""The pull against the stand-in: speed, calls, faults, kills, a spent quota.
 
     python -m bench.pull speed --folder FOLDER      # rows a second parsed and landed, memory by rows
     python -m bench.pull calls                      # calls used beside a perfect planner
+    python -m bench.pull packing                    # seconds that packing takes, and how near its bound it comes
     python -m bench.pull faults --calls 1000        # a pull under mixed faults: every row once, no key anywhere
     python -m bench.pull kills --kills 100          # kill -9 at random moments of a pull
-    python -m bench.pull quota                      # quota spent half-way: the same landed bytes and plan in the end
+    python -m bench.pull quota                      # quota spent half-way: the same release in the end
 
-Belongs here: measuring, and comparing what landed with what is served. Does not belong here: tests of behaviour
-(`tests/unit/pipeline/test_pull.py`).
+FOLDER holds Parquet files in API columns, such as `sample/declared` of a data folder after a run of the source
+`sample`. Exit status 1 when a promise is broken.
+
+The perfect planner of `calls` is a bound that no planner can beat, not one that could be built: a call brings at most
+cap - 1 rows that can be believed (an answer at the cap is cut off) and names at most twelve periods of one frequency.
+For each frequency it therefore makes the larger of ceil(rows / (cap - 1)) and ceil(periods / 12) calls, and one more
+for the availability list. It may cut data sets anywhere, and never wastes a row of room.
+
+Belongs here: the entry, speed and calls. Does not belong here: tests of behaviour (`tests/unit/pipeline`).
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import math
 import os
 import random
 import resource
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
 import polars as pl
 
-from orchestration.comtrade.api.bodies import DESCRIBING
-from orchestration.comtrade.api.client import Client
-from orchestration.comtrade.api.errors import ApiError
-from orchestration.comtrade.api.quota import CallBook, key_name_of
-from orchestration.comtrade.contract.schema import API_COLUMNS
+from bench.pull_faults import measure_faults
+from bench.pull_ground import (
+    AVAILABILITY,
+    DATA,
+    calls_of,
+    declared,
+    difference,
+    landed,
+    pull_once,
+    settings_for,
+    standing,
+    table,
+)
+from bench.pull_kills import child, measure_kills
+from bench.pull_quota import measure_quota
+from orchestration.comtrade.api.limits import Limits
+from orchestration.comtrade.api.packing import cost, pack
+from orchestration.comtrade.api.requests import DataSet, Version
 from orchestration.pipeline.paths import DataPaths
-from orchestration.pipeline.plan import input_fingerprint
 from orchestration.pipeline.processes import collect_garbage_seldom
-from orchestration.pipeline.pull import COMPLETE, PullSummary, limits_of, pull, read_unsettled
-from orchestration.reference import load_reference
-from orchestration.settings import PROJECT_DIR, Settings
+from orchestration.pipeline.pull import COMPLETE
+from orchestration.settings import PROJECT_DIR
 
-KEY = "bench-key-that-must-stand-nowhere-5b1f"
-UNLIMITED = 10_000_000
-
-
-def settings_for(data_dir: Path, address: str, **changes: object) -> Settings:
-    """Settings of a pull against the stand-in at `address`."""
-    given: dict[str, object] = {
-        "source": "api",
-        "api_key": KEY,
-        "api_address": address,
-        "data_dir": data_dir,
-        "api_calls_a_second": 10_000.0,
-        "api_calls_a_day": UNLIMITED,
-        "api_longest_wait_seconds": 2.0,
-    }
-    return Settings(**(given | changes))  # type: ignore[arg-type]
+CAPS = (100_000, 5_000, 2_000, 500, 200)
+_BAR = 1.1
 
 
-def pull_once(settings: Settings, first_wait_seconds: float = 0.01, **limits: object) -> PullSummary:
-    """One pull with these settings; waits between attempts are short, since the server is at hand."""
-    from dataclasses import replace
-
-    paths = DataPaths(settings.data_folder)
-    chosen = replace(limits_of(settings), first_wait_seconds=first_wait_seconds, **limits)  # type: ignore[arg-type]
-    book = CallBook(settings.api_call_book or paths.pull / "calls.sqlite", chosen, key_name_of(KEY))
-    with Client(book, chosen, KEY, settings.api_address) as client:
-        return pull(settings, paths, load_reference(settings.seeds_dir), client, book, "bench")
+def fewest_calls(rows: dict[str, int], periods: dict[str, int], cap: int, periods_a_call: int) -> int:
+    """Data calls of the perfect planner, from rows and periods of each frequency."""
+    return sum(max(math.ceil(rows[f] / (cap - 1)), math.ceil(periods[f] / periods_a_call)) for f in rows)
 
 
-@contextmanager
-def standing(folder: Path, *arguments: str, core: int | None = None) -> Iterator[str]:
-    """A stand-in process that serves `folder`; gives its address."""
-    command = [sys.executable, "-m", "orchestration.stand_in", "--folder", str(folder), *arguments]
-    pinned = ["taskset", "-c", str(core)] if core is not None else []
-    environment = os.environ | {"MIRROR_STAND_IN_KEY": KEY}
-    process = subprocess.Popen([*pinned, *command], cwd=PROJECT_DIR, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield next(word for line in process.stdout for word in line.split() if word.startswith("http://"))
-    finally:
-        process.terminate()
-        process.wait()
+def measure_calls(folder: Path, work: Path, caps: Sequence[int] = CAPS) -> bool:
+    """Calls of a full pull at several caps, by the stand-in's own record; True when all rows landed once."""
+    served = declared(folder)
+    counted = served.group_by("freqCode").agg(pl.len(), pl.col("period").n_unique()).sort("freqCode").rows()
+    rows, periods = {f: n for f, n, _ in counted}, {f: n for f, _, n in counted}
+    sets = ["freqCode", "period", "reporterCode", "classificationCode"]
+    sizes = served.group_by(sets).len()["len"].to_list()
+    found, well = [], True
+    for cap in caps:
+        with standing(folder, "--cap", str(cap)) as address:
+            settings = settings_for(work / str(cap), address, api_rows_a_call=cap)
+            done = pull_once(settings)
+            calls = calls_of(address)
+        of_data = sum(call["endpoint"] == DATA for call in calls)
+        of_lists = sum(call["endpoint"] == AVAILABILITY for call in calls)
+        cut_off = sum(call["endpoint"] == DATA and call["rows"] >= cap for call in calls)
+        fewest = fewest_calls(rows, periods, cap, Limits().periods_a_call) + len(rows)
+        lost, strange = difference(served, landed(DataPaths(settings.data_folder)))
+        well &= done.status == COMPLETE and lost == strange == 0
+        too_large = sum(size >= cap for size in sizes)
+        ratio = f"{len(calls) / fewest:.3f}"
+        found.append((cap, too_large, of_data, cut_off, of_lists, len(calls), fewest, ratio, lost, strange))
+    head = "rows a call|data sets too large|data calls|of them cut off|lists|calls|perfect planner|ratio|lost|strange"
+    print(table(head, found), flush=True)
+    return well and float(str(found[0][7])) <= _BAR
 
 
-def declared(folder: Path) -> pl.DataFrame:
-    """The rows that are served, as the API gives them: without descriptions."""
-    frame = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
-    return frame.with_columns(pl.lit(None, dtype=API_COLUMNS[name]).alias(name) for name in DESCRIBING)
+def measure_packing() -> bool:
+    """Seconds to pack 30,000 data sets of 180 reporters, at several caps and with shares of them landed already."""
+    draw = random.Random(1)
+    periods = [("A", str(2000 + n)) for n in range(26)]
+    periods += [("M", f"{2010 + n // 12}{n % 12 + 1:02d}") for n in range(192)]
+    available = []
+    for frequency, period in periods:
+        for reporter in range(180):
+            if draw.random() < 0.77:
+                rows = 1 + int((60_000 if frequency == "A" else 15_000) * draw.lognormvariate(0.0, 1.5))
+                key = DataSet("C", frequency, period, f"{4 * reporter + 4:03d}", "H4")
+                available.append(Version(key, "1", rows, None, None))
+    found = []
+    for cap in (100_000, 250_000, 2_000_000):
+        for share in (0.0, 0.5, 0.97):
+            landed_ones = [version for version in available if draw.random() < share]
+            known = set(landed_ones)
+            wanted = [version for version in available if version not in known]
+            limits = Limits(rows_a_call=cap)
+            began = time.process_time()
+            requests = pack(wanted, landed_ones, limits)
+            seconds = time.process_time() - began
+            calls = cost(wanted, requests, limits, 500).calls
+            rows = {f: sum(v.row_count for v in wanted if v.data_set.frequency == f) for f in ("A", "M")}
+            named = {f: len({v.data_set.period for v in wanted if v.data_set.frequency == f}) for f in ("A", "M")}
+            fewest = fewest_calls(rows, named, cap, limits.periods_a_call)
+            found.append((cap, len(wanted), len(landed_ones), calls, fewest, f"{calls / fewest:.2f}", f"{seconds:.2f}"))
+    print(table("rows a call|wanted|landed|calls at best|perfect planner|ratio|CPU s", found), flush=True)
+    return all(float(str(row[-1])) < 1.0 for row in found)
 
 
-def landed(paths: DataPaths) -> pl.DataFrame:
-    """Every landed row in API columns."""
-    found = [
-        pl.read_parquet(path, columns=None) for path in sorted(paths.landed.rglob("*.parquet")) if path.name[0] != "."
-    ]
-    whole = [frame.select(pl.col(n) if n in frame.columns else pl.lit(None, API_COLUMNS[n]).alias(n) for n in API_COLUMNS)
-             for frame in found]  # fmt: skip
-    return pl.concat(whole) if whole else pl.DataFrame(schema=API_COLUMNS)
-
-
-def difference(served: pl.DataFrame, got: pl.DataFrame) -> tuple[int, int]:
-    """Rows served that did not land, and rows landed that were not served or landed twice (multisets compared)."""
-    columns = [name for name in API_COLUMNS if name not in DESCRIBING]
-    counted = [frame.select(columns).group_by(columns).len() for frame in (served, got)]
-    both = counted[0].join(counted[1], on=columns, how="full", nulls_equal=True, coalesce=True, suffix="_got")
-    missing = pl.col("len").fill_null(0).cast(pl.Int64) - pl.col("len_got").fill_null(0).cast(pl.Int64)
-    return (
-        int(both.select(missing.clip(lower_bound=0).sum()).item()),
-        int(both.select((-missing).clip(lower_bound=0).sum()).item()),
-    )
-
-
-def files_with_key(root: Path) -> list[str]:
-    """Files below `root` in which the key stands."""
-    needle = KEY.encode()
-    return [str(path) for path in sorted(root.rglob("*")) if path.is_file() and needle in path.read_bytes()]
-
-
-def measure_speed(folder: Path, work: Path) -> None:
+def measure_speed(folder: Path, work: Path) -> bool:
     """Rows a second that one core parses and lands, and the peak of memory, against a server on the other core."""
-    print("| rows | data sets | calls | wall s | CPU s | rows a CPU s | rows a wall s | peak MiB |")
-    print("|---:|---:|---:|---:|---:|---:|---:|---:|")
-    sizes = sorted(folder.glob("*.parquet"))
+    print("| rows | data sets | calls | wall s | CPU s | rows a CPU s | rows a wall s | peak MiB | load |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    files = sorted(folder.glob("*.parquet"))
     for share in (0.25, 0.5, 1.0):
         part = work / f"part-{share}"
         part.mkdir(parents=True)
-        for path in sizes[: max(1, math.ceil(share * len(sizes)))]:
-            (part / path.name).symlink_to(path)
+        for path in files[: max(1, math.ceil(share * len(files)))]:
+            (part / path.name).symlink_to(path.resolve())
         with standing(part, core=0) as address:
-            command = [
-                sys.executable,
-                "-m",
-                "bench.pull",
-                "one",
-                "--address",
-                address,
-                "--work",
-                str(work / f"d{share}"),
-            ]
-            environment = os.environ | {"POLARS_MAX_THREADS": "1"}
+            one = [sys.executable, "-m", "bench.pull", "one", "--address", address, "--work", str(work / f"d{share}")]
             outcome = subprocess.run(
-                ["taskset", "-c", "1", *command],
+                ["taskset", "-c", "1", *one],
                 cwd=PROJECT_DIR,
-                env=environment,
+                env=os.environ | {"POLARS_MAX_THREADS": "1"},
                 capture_output=True,
                 text=True,
                 check=True,
             )
-        print(outcome.stdout.strip().splitlines()[-1], flush=True)
+        print(f"{outcome.stdout.strip().splitlines()[-1]} {os.getloadavg()[0]:.1f} |", flush=True)
+    return True
 
 
-def one_pull(address: str, work: Path) -> None:
+def one_pull(address: str, work: Path) -> bool:
     """A whole pull, measured within its own process; prints a row of the table of `speed`."""
     collect_garbage_seldom()
     settings = settings_for(work, address)
@@ -169,25 +162,36 @@ def one_pull(address: str, work: Path) -> None:
         f"| {rows:,} | {len(done.landed):,} | {done.calls} | {wall:.1f} | {used:.1f} | {rows / used:,.0f} | "
         f"{rows / wall:,.0f} | {peak:.0f} |"
     )
+    return True
 
 
-def main() -> None:
-    """Entry point."""
+def main() -> int:
+    """Entry point; 0 when every promise is kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "one", "calls", "faults", "kills", "quota"])
+    parser.add_argument("what", choices=["speed", "one", "child", "calls", "packing", "faults", "kills", "quota"])
     parser.add_argument("--folder", type=Path, default=PROJECT_DIR / "data/sample/sample/declared")
     parser.add_argument("--address", default="")
-    parser.add_argument("--work", type=Path)
-    parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
+    parser.add_argument("--calls", type=int, default=1000, help="faults to play")
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--cap", type=int, default=200, help="rows a call, for faults, kills and quota")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--world", default="tiny", help="planted world of `quota`")
     given = parser.parse_args()
-    if given.what == "one":
-        one_pull(given.address, given.work)
-        return
-    with tempfile.TemporaryDirectory(prefix="mirror-pull-") as folder:
-        if given.what == "speed":
-            measure_speed(given.folder, Path(folder))
+    if given.what in ("one", "child"):
+        return 0 if (one_pull if given.what == "one" else child)(given.address, given.work) else 1
+    with tempfile.TemporaryDirectory(prefix="mirror-pull-") as temporary:
+        work = given.work or Path(temporary)
+        well = {
+            "speed": lambda: measure_speed(given.folder, work),
+            "calls": lambda: measure_calls(given.folder, work),
+            "packing": measure_packing,
+            "faults": lambda: measure_faults(given.folder, work, given.calls, given.cap, given.seed),
+            "kills": lambda: measure_kills(given.folder, work, given.kills, given.cap, given.seed),
+            "quota": lambda: measure_quota(work, given.world, given.cap),
+        }[given.what]()
+    return 0 if well else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -174,9 +174,8 @@ def _parts(rows: pl.DataFrame) -> list[_Part]:
 def _without_empty_columns(rows: pl.DataFrame) -> pl.DataFrame:
     """Columns that hold nothing are not written: they come back as NULL when the period is read."""
     empty = rows.null_count().row(0)
-    return rows.select(
-        name for name, nulls in zip(rows.columns, empty, strict=True) if nulls < rows.height or name in _ALWAYS_WRITTEN
-    )
+    named = zip(rows.columns, empty, strict=True)
+    return rows[[name for name, nulls in named if nulls < rows.height or name in _ALWAYS_WRITTEN]]
 
 
 def _write_parts(parts: Sequence[_Part], landed_dir: Path) -> list[LandedFile]:

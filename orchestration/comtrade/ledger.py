@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -88,7 +88,10 @@ def write_entry(ledger_dir: Path, entry: LedgerEntry) -> None:
     ledger_dir.mkdir(parents=True, exist_ok=True)
     path = _row_path(ledger_dir, entry.delivery_id)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(asdict(entry), default=_iso, indent=1, sort_keys=True), encoding="utf-8")
+    # A pull lands thousands of data sets: on one line, and without copying the row first, it is written many times
+    # faster than set out in lines.
+    said = {**vars(entry), "files": [vars(file) for file in entry.files]}
+    temporary.write_text(json.dumps(said, default=_iso, sort_keys=True), encoding="utf-8")
     temporary.replace(path)
 
 

@@ -110,10 +110,12 @@ def input_fingerprint(settings: Settings) -> str:
     if settings.source == "sample":
         return combine("sample", repr(world_config(settings)), *shared)
     if settings.is_pulled:
+        # Not by its id alone: a version may have landed with rows that were set right or quarantined.
+        landed = (combine(one.delivery_id, *(file.checksum for file in one.files)) for one in _pulled(settings))
         # What a pull could not settle stands in the release too, as a warning.
         unsettled = DataPaths(settings.data_folder).pull / "unsettled.json"
         extra = sha256_of_file(unsettled) if unsettled.is_file() else ""
-        return combine(settings.source, extra, *(entry.delivery_id for entry in _pulled(settings)), *shared)
+        return combine(settings.source, extra, *landed, *shared)
     folder, files = source_files(settings)
     dates = folder / RELEASE_DATES_FILE
     extra = sha256_of_file(dates) if dates.is_file() else ""

@@ -18,11 +18,13 @@ import json
 import logging
 import shutil
 import time
-from collections import deque
+from bisect import bisect_right
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from itertools import accumulate
 from math import ceil
 from pathlib import Path
 from typing import Literal
@@ -50,8 +52,9 @@ LOG = logging.getLogger("mirror_warehouse")
 SEARCH_CODE = "HS"
 TYPE_CODE = "C"
 COMPLETE, RESUMABLE = "complete", "resumable"
-# A data set that is too large for one call is asked for in groups of partners; they are not of equal weight.
-_FILL = 0.6
+# A data set that is too large for one call is asked for in groups of partners. How full a group is planned: nearly full
+# where a neighbouring period says how many rows each partner has, with more room where nothing is known of them.
+_FILL_WHEN_KNOWN, _FILL_WHEN_BLIND = 0.9, 0.6
 # After a doubt the availability list is read again: a data set may have been revised while it was asked for.
 _LOOKS = 3
 _DIGEST_DIGITS = 12
@@ -291,6 +294,43 @@ class _Doubt:
 
 
 @dataclass
+class _Division:
+    """A request that takes several calls: its parts in the order they were asked for, the rows of those that are
+    there, partners that no part asks for yet, and how many rows each partner is expected to have (relative).
+    """
+
+    partners_left: tuple[str, ...]
+    expected: Mapping[str, float]
+    fill: float
+    parts: list[DataRequest] = field(default_factory=list)
+    rows: dict[DataRequest, int] = field(default_factory=dict)
+
+    def take_group(self, stated_rows: int, rows_a_call: int) -> tuple[str, ...]:
+        """Take the partners to ask for next: all that are left once their rows fit into a call, since how many rows
+        are missing is known exactly; before that as many as make up one of so many groups of equal weight.
+        """
+        rows_left = stated_rows - sum(self.rows.values())
+        groups = 1 if rows_left < rows_a_call else ceil(rows_left / (self.fill * rows_a_call))
+        return self._take(self.partners_left, groups)
+
+    def take_half(self, part: DataRequest) -> tuple[str, ...]:
+        """Take half (by weight) of the partners of a part that came cut off; the others are asked for with what comes
+        behind them.
+        """
+        assert part.partners is not None
+        self.parts.remove(part)
+        self.partners_left = part.partners + self.partners_left
+        return self._take(part.partners, 2)
+
+    def _take(self, partners: tuple[str, ...], groups: int) -> tuple[str, ...]:
+        weights = list(accumulate(self.expected[partner] for partner in partners))
+        most = len(partners) if groups == 1 else max(1, len(partners) - 1)
+        taken = partners[: min(most, max(1, bisect_right(weights, weights[-1] / groups)))]
+        self.partners_left = self.partners_left[len(taken) :]
+        return taken
+
+
+@dataclass
 class _Pull:
     """One pull at work: its queue of requests, its doubts, what landed."""
 
@@ -309,7 +349,8 @@ class _Pull:
     _again: set[Version] = field(default_factory=set)
     _doubts: dict[DataSet, _Doubt] = field(default_factory=dict)
     _bodies: dict[str, _Doubt] = field(default_factory=dict)
-    _open_parts: dict[DataRequest, list[DataRequest]] = field(default_factory=dict)
+    _divisions: dict[DataRequest, _Division] = field(default_factory=dict)
+    _cells: dict[tuple[str, str, str], list[Version]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._limits = limits_of(self.settings)
@@ -322,6 +363,10 @@ class _Pull:
         """Ask until every wanted version has landed or stays doubtful."""
         self._wanted = {version.data_set: version for version in plan.wanted}
         self._available = {_cells_of(version.data_set) for version in plan.available}
+        self._cells = defaultdict(list)
+        for version in sorted(plan.wanted):
+            key = version.data_set
+            self._cells[key.frequency, key.reporter_code, key.period].append(version)
         self._planned_rows = self.rows + plan.cost.rows
         self._doubts = {key: doubt for key, doubt in self._doubts.items() if key in self._wanted}
         self._queue.extend(plan.requests)
@@ -359,24 +404,24 @@ class _Pull:
     def _ask(self, request: DataRequest) -> None:
         """Make one request, or see that it need not be made: its part is there, or it is known to come cut off."""
         if self._is_too_large(request):
-            groups = ceil(self._stated_rows(request) / (_FILL * self._limits.rows_a_call))
-            self._divide(request, request.in_groups(self._partners, groups))
+            self._divisions[request] = self._division(request, self._partners)
+            self._ask_for_next_group(request)
             return
         part = self._part(request)
         if part is not None and part.with_suffix(".cut").is_file():
-            self._divide(request, request.narrower(self._products, self._partners))
+            self._divide(request)
             return
         if part is not None and part.is_file():
             self._close_part(request)
             return
         if not self.client.address_fits(request):
-            self._divide(request, request.narrower(self._products, self._partners))
+            self._divide(request)
             return
         try:
             found = self._answer(request)
         except AddressTooLong as error:  # The API takes less than the settings say.
             LOG.warning("%s; asking for less at a time", error)
-            self._divide(request, request.narrower(self._products, self._partners))
+            self._divide(request)
             return
         if found is None:
             return
@@ -397,11 +442,12 @@ class _Pull:
 
     def _versions(self, request: DataRequest) -> list[Version]:
         """Wanted versions that the request asks for, sorted."""
-        periods, reporters = set(request.periods), set(request.reporters)
+        cells = ((request.frequency, reporter, period) for reporter in request.reporters for period in request.periods)
         return sorted(
             version
-            for key, version in self._wanted.items()
-            if key.frequency == request.frequency and key.period in periods and key.reporter_code in reporters
+            for cell in cells
+            for version in self._cells.get(cell, ())
+            if self._wanted.get(version.data_set) == version
         )
 
     def _stated_rows(self, request: DataRequest) -> int:
@@ -414,10 +460,20 @@ class _Pull:
         """
         if request.partners is None and request.products is None:
             return None
-        versions = "-".join(version.delivery_id for version in self._versions(request))
-        return self.paths.pull / "parts" / versions / f"{request.request_id}.parquet"
+        return self._parts_folder(request) / f"{request.request_id}.parquet"
 
-    def _divide(self, request: DataRequest, narrower: Sequence[DataRequest]) -> None:
+    def _parts_folder(self, request: DataRequest) -> Path:
+        versions = "-".join(version.delivery_id for version in self._versions(request))
+        return self.paths.pull / "parts" / versions
+
+    def _divide(self, request: DataRequest) -> None:
+        """Ask for less at a time: for some of the partners where there are several, else as `narrower` says."""
+        whole = _whole(request)
+        division = self._divisions.get(whole)
+        if division is not None and request.products is None and len(request.partners or ()) > 1:
+            self._ask_for(whole, division.take_half(request))
+            return
+        narrower = request.narrower(self._products, self._partners)
         if not narrower:
             self._doubt_all(
                 request,
@@ -426,43 +482,71 @@ class _Pull:
                 "set MIRROR_API_ROWS_A_CALL and MIRROR_API_ADDRESS_CHARACTERS to what your key allows",
             )
             return
-        whole = _whole(request)
         if narrower[0].partners is not None:
-            waiting = self._open_parts.setdefault(whole, [])
-            waiting[:] = [one for one in waiting if one != request] + list(narrower)
+            # More came than the availability list states, so that the number of rows says nothing about what is left.
+            division = self._divisions.setdefault(whole, self._division(whole, ()))
+            division.parts[:] = [one for one in division.parts if one != request] + list(narrower)
         self._queue.extendleft(reversed(narrower))
+
+    def _division(self, whole: DataRequest, partners: Sequence[str]) -> _Division:
+        """How a data set that is too large will be asked for; kept beside its parts, so that a pull that is killed and
+        started again asks for the same parts.
+        """
+        path = self._parts_folder(whole) / "expected.json"
+        if not path.is_file():
+            known = rows_by_partner(self.paths.landed, whole.frequency, whole.periods[0], whole.reporters[0])
+            write_bytes(path, json.dumps(known, sort_keys=True).encode())
+        known = json.loads(path.read_text(encoding="utf-8"))
+        # A partner that the neighbour does not have may have a few rows all the same.
+        return _Division(
+            partners_left=tuple(partners),
+            expected={partner: known.get(partner, 0) + 1 for partner in self._partners},
+            fill=_FILL_WHEN_KNOWN if known else _FILL_WHEN_BLIND,
+        )
+
+    def _ask_for_next_group(self, whole: DataRequest) -> None:
+        self._ask_for(whole, self._divisions[whole].take_group(self._stated_rows(whole), self._limits.rows_a_call))
+
+    def _ask_for(self, whole: DataRequest, partners: tuple[str, ...]) -> None:
+        part = replace(whole, partners=partners)
+        self._divisions[whole].parts.append(part)
+        self._queue.appendleft(part)
 
     def _cut_off(self, request: DataRequest, part: Path | None) -> None:
         """An answer with as many rows as a call may have is not all there is: ask for less at a time."""
         LOG.info("an answer of %d rows is cut off; asking for less at a time", self._limits.rows_a_call)
         if part is not None:
             write_bytes(part.with_suffix(".cut"), b"")
-        self._divide(request, request.narrower(self._products, self._partners))
+        self._divide(request)
 
     def _close_part(self, request: DataRequest) -> None:
-        """Book a part; with the last one the data sets are whole and can be judged."""
+        """Book a part; with the last one the data sets are whole and can be judged.
+
+        The parts go then: what landed needs them no more, and what is doubtful is to be asked for again and not to be
+        read from them a second time, which would look like the same answer twice.
+        """
         whole = _whole(request)
-        waiting = self._open_parts[whole]
+        division = self._divisions[whole]
         part = self._part(request)
         assert part is not None
-        if any(not self._is_there(one) for one in waiting):
+        division.rows[request] = pl.scan_parquet(part).select(pl.len()).collect().item()
+        # Not which files are there: those of an earlier pull are, before their turn in the queue has come.
+        if any(one not in division.rows for one in division.parts):
             return
-        paths = [path for one in waiting if (path := self._part(one)) is not None]
-        checksum = hashlib.sha256("".join(one.request_id for one in waiting).encode()).hexdigest()
+        if division.partners_left:
+            self._ask_for_next_group(whole)
+            return
+        frames = [pl.read_parquet(path) for one in division.parts if (path := self._part(one)) is not None]
+        checksum = hashlib.sha256("".join(one.request_id for one in division.parts).encode()).hexdigest()
+        folder = self._parts_folder(whole)
         self._forget_parts(whole)
-        self._settle(whole, pl.concat([pl.read_parquet(path) for path in paths]), checksum)
-        # What has landed needs them no longer, and what is doubtful is to be asked for again and not read again.
-        for path in paths:
-            path.unlink()
+        self._settle(whole, pl.concat(frames), checksum)
+        _remove_folder(folder)
 
     def _forget_parts(self, whole: DataRequest) -> None:
         """Take every part of a request out of the queue."""
-        self._open_parts.pop(whole, None)
+        self._divisions.pop(whole, None)
         self._queue = deque(one for one in self._queue if one == whole or _whole(one) != whole)
-
-    def _is_there(self, request: DataRequest) -> bool:
-        part = self._part(request)
-        return part is not None and part.is_file()
 
     def _answer(self, request: DataRequest) -> tuple[pl.DataFrame, str] | None:
         """Rows of the answer (API columns and reader flags) and the checksum of its body; None when it is a doubt and
@@ -691,6 +775,29 @@ def _matching(rows: pl.DataFrame, cells: Sequence[Sequence[object]], how: Litera
 def _digest(rows: pl.DataFrame) -> str:
     """Fingerprint of rows in their order."""
     return hashlib.sha256(rows.write_ipc(None).getvalue()).hexdigest()
+
+
+def rows_by_partner(landed_dir: Path, frequency: str, period: str, reporter: str) -> dict[str, int]:
+    """How many rows each partner (code in three digits) has in what landed of a reporter in the period nearest to this
+    one, the earlier of two; {} when nothing of the reporter has landed, or it cannot be read.
+    """
+    files: dict[str, list[Path]] = defaultdict(list)
+    for path in landed_dir.glob(f"{frequency}-*/{reporter}_*.parquet"):
+        files[path.parent.name.removeprefix(f"{frequency}-")].append(path)
+    if not files:
+        return {}
+    nearest = min(files, key=lambda other: (abs(_months(other) - _months(period)), other))
+    try:
+        frames = [pl.read_parquet(path, columns=["partnerCode"]) for path in sorted(files[nearest])]
+    except pl.exceptions.PolarsError:  # Damaged by a power cut, or without any partner: it tells nothing.
+        return {}
+    counted = pl.concat(frames).drop_nulls().group_by("partnerCode").len().sort("partnerCode")
+    return {f"{code:03d}": int(rows) for code, rows in counted.iter_rows()}
+
+
+def _months(period: str) -> int:
+    """A period as a number of months, so that distances can be taken."""
+    return int(period[:4]) * 12 + int(period[4:6] or 0)
 
 
 def _remove_folder(folder: Path) -> None:

@@ -7,11 +7,11 @@ what can be saved of it (`files`, which flags each cell that resists), or asking
 from __future__ import annotations
 
 from datetime import date
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 import polars as pl
+from msgspec.structs import astuple
 
 from orchestration.comtrade.api.errors import BadBody
 from orchestration.comtrade.api.requests import DataSet, Version
@@ -41,7 +41,9 @@ DESCRIBING = (
     "aggrLevel",
     "isLeaf",
 )
-_ROWS_AT_ONCE = 5_000
+# How an answer with rows is written, and how much of it is decoded at a time: what stays in the cache.
+_DATA_BEGINS, _NEXT_ROW, _DATA_ENDS = b'"data":[', b"},{", b"}]"
+_HEAD_BYTES, _SLICE_BYTES = 500, 2_000_000
 
 
 def _row(name: str, empty: tuple[str, ...]) -> Any:
@@ -53,9 +55,10 @@ def _row(name: str, empty: tuple[str, ...]) -> Any:
     return msgspec.defstruct(name, needed + others, forbid_unknown_fields=True, gc=False)
 
 
-def _envelope(row: Any) -> Any:
+def _decoders(row: Any) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]]:
+    """For a whole answer, and for some of its rows."""
     fields: list[Any] = [("data", list[row]), ("count", int), ("error", str | None, None)]
-    return msgspec.defstruct("Envelope", fields)
+    return msgspec.json.Decoder(msgspec.defstruct("Envelope", fields)), msgspec.json.Decoder(list[row])
 
 
 class _Available(msgspec.Struct):
@@ -76,8 +79,8 @@ class _AvailableEnvelope(msgspec.Struct):
     error: str | None = None
 
 
-_DESCRIBED = msgspec.json.Decoder(_envelope(_row("Row", ())))
-_PLAIN = msgspec.json.Decoder(_envelope(_row("PlainRow", DESCRIBING)))
+_DESCRIBED, _DESCRIBED_ROWS = _decoders(_row("Row", ()))
+_PLAIN, _PLAIN_ROWS = _decoders(_row("PlainRow", DESCRIBING))
 _AVAILABLE = msgspec.json.Decoder(_AvailableEnvelope)
 _MATTERS = "rows would be lost or read under the wrong name, and every total of the data set would be wrong"
 _MEND = (
@@ -93,31 +96,60 @@ def read_rows(body: bytes) -> pl.DataFrame:
     column, has one that is not known, or holds a cell of another type.
     """
     try:
-        return _read(_PLAIN, body, [name for name in API_COLUMNS if name not in DESCRIBING])
+        return _read(_PLAIN, _PLAIN_ROWS, body, [name for name in API_COLUMNS if name not in DESCRIBING])
     except BadBody:
         # It may only be described after all; if not, this says what is wrong.
-        return _read(_DESCRIBED, body, list(API_COLUMNS))
+        return _read(_DESCRIBED, _DESCRIBED_ROWS, body, list(API_COLUMNS))
 
 
-def _read(decoder: msgspec.json.Decoder[Any], body: bytes, names: list[str]) -> pl.DataFrame:
+def _read(
+    whole: msgspec.json.Decoder[Any], some: msgspec.json.Decoder[Any], body: bytes, names: list[str]
+) -> pl.DataFrame:
+    schema = {name: API_COLUMNS[name] for name in names}
     try:
-        return _frame(_decoded(decoder, body).data, names)
+        frames = _in_slices(whole, some, body, schema) or [_frame(_decoded(whole, body).data, schema)]
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         # JSON knows whole numbers of any length, a column only those of 64 bits.
         raise BadBody("a number in an answer of the API is too large for its column", _MATTERS, _MEND, body) from error
-
-
-def _frame(rows: list[Any], names: list[str]) -> pl.DataFrame:
-    """Rows as a frame of all columns, from those of `names`; some thousand at a time, which stays in the cache."""
-    schema = {name: API_COLUMNS[name] for name in names}
-    cells = attrgetter(*names)
-    frames = [pl.DataFrame(schema=schema)]
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        columns = zip(*map(cells, rows[start : start + _ROWS_AT_ONCE]), strict=True)
-        frames.append(pl.DataFrame(dict(zip(names, columns, strict=True)), schema=schema))
     return pl.concat(frames).select(
         pl.col(name) if name in schema else pl.lit(None, dtype).alias(name) for name, dtype in API_COLUMNS.items()
     )
+
+
+def _in_slices(
+    whole: msgspec.json.Decoder[Any], some: msgspec.json.Decoder[Any], body: bytes, schema: dict[str, pl.DataType]
+) -> list[pl.DataFrame]:
+    """Frames of a long body that is decoded two thousand rows at a time: twice as fast as at once, and without the
+    memory of a million cells. [] when the body is short or is not written as expected: it is then decoded at once.
+
+    A body is cut where one row ends and the next begins. Should these three characters stand within a text, the text is
+    cut too and the slice cannot be decoded, so that no row is ever misread.
+    """
+    begin, end = body.find(_DATA_BEGINS, 0, _HEAD_BYTES) + len(_DATA_BEGINS), body.rfind(_DATA_ENDS)
+    if begin < len(_DATA_BEGINS) or end - begin < _SLICE_BYTES:
+        return []
+    frames, rows = [], 0
+    start = begin
+    try:
+        while start < end:
+            cut = body.find(_NEXT_ROW, min(start + _SLICE_BYTES, end), end)
+            stop = end + 1 if cut < 0 else cut + 1
+            found = some.decode(b"".join((b"[", memoryview(body)[start:stop], b"]")))
+            frames.append(_frame(found, schema))
+            rows += len(found)
+            start = stop + 1
+        envelope = whole.decode(body[:begin] + body[end + 1 :])
+    except (msgspec.DecodeError, UnicodeDecodeError):  # The whole body says what is wrong with it.
+        return []
+    return frames if envelope.count == rows and not envelope.error and not envelope.data else []
+
+
+def _frame(rows: list[Any], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    if not rows:
+        return pl.DataFrame(schema=schema)
+    columns = zip(rows[0].__struct_fields__, zip(*map(astuple, rows), strict=True), strict=True)
+    cells = {name: column for name, column in columns if name in schema}
+    return pl.DataFrame({name: cells[name] for name in schema}, schema=schema)
 
 
 def read_versions(body: bytes) -> list[Version]:

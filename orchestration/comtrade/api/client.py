@@ -9,6 +9,7 @@ The key travels in a header only. Paths are those that the official client comtr
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import re
 import time
@@ -173,7 +174,7 @@ class Client:
     def _call(self, endpoint: str, path: str, query: str, is_json: bool) -> Body:
         call_id = self._book.begin(endpoint, f"{path}?{query}")
         try:
-            answer = self._http.get(self._address(endpoint, path, query))
+            answer, body = self._fetched(self._address(endpoint, path, query))
         except (httpx.TransportError, httpx.DecodingError) as error:
             self._book.end(call_id, None)
             raise NoAnswer(
@@ -181,8 +182,6 @@ class Client:
                 "nothing is known about what was asked for",
                 "it is asked again after a while; if it goes on, check the network and the status of the API",
             ) from error
-        # Should the answer repeat the key, it stands neither in an error nor in a body that is kept.
-        body = answer.content.replace(self._key.encode(), b"***") if self._key else answer.content
         rows = _COUNT.search(body[:_SHOWN_CHARACTERS] + body[-_SHOWN_CHARACTERS:])
         count = int(rows.group(1)) if rows and answer.is_success else None
         checksum = hashlib.sha256(body).hexdigest()
@@ -196,6 +195,18 @@ class Client:
                 body,
             )
         return Body(body, checksum)
+
+    def _fetched(self, address: str) -> tuple[httpx.Response, bytes]:
+        """An answer and its body, written once as it comes: a body of 90 MB that the library first collects in pieces
+        and then joins costs as much time again in memory alone.
+        """
+        content = io.BytesIO()
+        with self._http.stream("GET", address) as answer:
+            for piece in answer.iter_bytes():
+                content.write(piece)
+        body = content.getvalue()
+        # Should the answer repeat the key, it stands neither in an error nor in a body that is kept.
+        return answer, body.replace(self._key.encode(), b"***") if self._key else body
 
     def _refuse(self, answer: httpx.Response, body: bytes) -> None:
         """Raise the error that belongs to a status other than 200."""

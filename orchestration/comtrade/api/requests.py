@@ -125,13 +125,6 @@ class DataRequest:
             return tuple(replace(self, products=half) for half in _halves(self.products))
         return ()
 
-    def in_groups(self, partners: Sequence[str], groups: int) -> tuple[DataRequest, ...]:
-        """The same in so many groups of partners of like length, for a data set known to be too large for one call."""
-        size = -(-len(partners) // max(1, groups))
-        return tuple(
-            replace(self, partners=tuple(partners[start : start + size])) for start in range(0, len(partners), size)
-        )
-
 
 def _halves(codes: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     middle = (len(codes) + 1) // 2

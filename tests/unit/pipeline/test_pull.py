@@ -235,7 +235,7 @@ def test_parts_are_not_asked_for_again_when_a_pull_stopped_between_them(tmp_path
 
 def test_a_cut_answer_is_not_asked_for_again_when_a_pull_stopped_while_it_was_narrowed(tmp_path: Path) -> None:
     served = data_set(156, "2022", 2 * len(PRODUCTS), partner=643)
-    faults = Faults.scripted({6: Fault("out_of_quota")})
+    faults = Faults.scripted({10: Fault("out_of_quota")})
     with pulling(tmp_path, served, api_rows_a_call=8, faults=faults) as found:
         assert found.pull().status == RESUMABLE
         assert [call.rows for call in found.data_calls()].count(8) > 1

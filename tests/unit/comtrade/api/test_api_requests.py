@@ -77,14 +77,6 @@ def test_each_row_is_asked_for_exactly_once_when_a_request_is_narrowed_to_the_en
     assert found == dict.fromkeys(wanted, 1)
 
 
-@given(st.integers(-1, 9))
-def test_each_partner_is_asked_for_exactly_once_when_a_data_set_is_asked_for_in_groups(groups: int) -> None:
-    found = REQUEST.in_groups(PARTNERS, groups)
-    assert [code for one in found for code in one.partners or ()] == list(PARTNERS)
-    assert 1 <= len(found) <= max(1, min(groups, len(PARTNERS)))
-    assert {replace(one, partners=None) for one in found} == {REQUEST}
-
-
 def test_a_version_is_named_by_data_set_and_checksum_when_it_is_cited() -> None:
     one = version("012", "2017", checksum="99", edition="H5")
     assert one.data_set.name == "C-A-2017-012-H5"
