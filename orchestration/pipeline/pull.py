@@ -34,7 +34,7 @@ import polars as pl
 from orchestration.comtrade.api.bodies import read_rows
 from orchestration.comtrade.api.client import Client
 from orchestration.comtrade.api.errors import AddressTooLong, BadBody, Passing, QuotaSpent
-from orchestration.comtrade.api.limits import PREVIEW_ROWS, Limits
+from orchestration.comtrade.api.limits import KNOWN_CAPS, PREVIEW_ROWS, Limits
 from orchestration.comtrade.api.packing import PullCost, cost, pack
 from orchestration.comtrade.api.quota import CallBook, key_name_of
 from orchestration.comtrade.api.requests import DataRequest, DataSet, Version
@@ -426,13 +426,22 @@ class _Pull:
         if found is None:
             return
         rows, checksum = found
-        if rows.height >= self._limits.rows_a_call and self.settings.source != "preview":
-            self._cut_off(request, part)
+        if self._is_cut_off(request, rows.height):
+            self._cut_off(request, part, rows.height)
         elif part is not None:
             write_frame(part, rows)
             self._close_part(request)
         else:
             self._settle(request, rows, checksum)
+
+    def _is_cut_off(self, request: DataRequest, row_count: int) -> bool:
+        """An answer with as many rows as a call may have; or with fewer than there are and just as many as another key
+        would get, since the settings may promise more than the key holds.
+        """
+        if self.settings.source == "preview":
+            return False
+        is_short = row_count < self._stated_rows(request)
+        return row_count >= self._limits.rows_a_call or (is_short and row_count in KNOWN_CAPS)
 
     def _is_too_large(self, request: DataRequest) -> bool:
         is_whole = request.partners is None and request.products is None
@@ -512,9 +521,16 @@ class _Pull:
         self._divisions[whole].parts.append(part)
         self._queue.appendleft(part)
 
-    def _cut_off(self, request: DataRequest, part: Path | None) -> None:
-        """An answer with as many rows as a call may have is not all there is: ask for less at a time."""
-        LOG.info("an answer of %d rows is cut off; asking for less at a time", self._limits.rows_a_call)
+    def _cut_off(self, request: DataRequest, part: Path | None, row_count: int) -> None:
+        """An answer that is cut off is not all there is: ask for less at a time."""
+        if row_count < self._limits.rows_a_call:
+            LOG.warning(
+                "an answer of %d rows is cut off, MIRROR_API_ROWS_A_CALL says %d; asking for less at a time",
+                row_count,
+                self._limits.rows_a_call,
+            )
+        else:
+            LOG.info("an answer of %d rows is cut off; asking for less at a time", row_count)
         if part is not None:
             write_bytes(part.with_suffix(".cut"), b"")
         self._divide(request)

@@ -34,4 +34,6 @@ class Limits:
         return replace(self, rows_a_call=PREVIEW_ROWS)
 
 
-PREVIEW_ROWS = 500
+PREVIEW_ROWS, FREE_ROWS, PREMIUM_ROWS = 500, 100_000, 250_000
+KNOWN_CAPS = (PREVIEW_ROWS, FREE_ROWS, PREMIUM_ROWS)
+"""Most rows of an answer, by kind of key: a key may be given less than the settings say."""

@@ -198,6 +198,19 @@ def test_an_answer_is_narrowed_until_it_is_whole_when_it_comes_cut_off(tmp_path:
         assert [call.rows for call in found.data_calls()].count(8) > 1
 
 
+def test_less_is_asked_for_at_a_time_when_the_key_gets_fewer_rows_than_are_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without this, the answer would come twice alike and be believed without the rows beyond the cap."""
+    monkeypatch.setattr("orchestration.pipeline.pull.KNOWN_CAPS", (60,))
+    served = (LARGE, data_set(56, "2022"))
+    with pulling(tmp_path, *served, key_limits=KeyLimits(rows=60), api_rows_a_call=1_000) as found:
+        done = found.pull()
+        assert (done.status, done.notes) == (COMPLETE, ())
+        assert_all_landed_once(found, *served)
+    assert "MIRROR_API_ROWS_A_CALL says 1000" in caplog.text
+
+
 def test_less_is_asked_for_at_a_time_when_the_api_takes_shorter_addresses_than_are_set(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
