@@ -12,7 +12,6 @@ Belongs here: telling what the second round did. Does not belong here: tests of 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from orchestration.pipeline.declarations import declare_planted_world
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import input_fingerprint
 from orchestration.reference import load_reference
+from orchestration.release.manifest import told_checksums
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.stand_in import DatasetKey, Holdings, KeyLimits, StandIn, serve
 
@@ -71,10 +71,9 @@ def partitions_done(outcomes: Sequence[dg.ExecuteInProcessResult]) -> dict[str, 
     return done
 
 
-def checksums(settings: Settings) -> dict[str, str]:
+def checksums(settings: Settings) -> Mapping[str, str]:
     """Content checksum of every table of the published release."""
-    said = json.loads((DataPaths(settings.data_folder).releases / "latest" / "datapackage.json").read_text("utf-8"))
-    return {one["name"]: one["content_checksum"] for one in said["resources"] if one["format"] == "parquet"}
+    return told_checksums(DataPaths(settings.data_folder).releases / "latest")
 
 
 def chosen(holdings: Holdings, period: str) -> DatasetKey:
