@@ -22,6 +22,7 @@ ENVIRONMENT_PREFIX = "MIRROR_"
 _REPORTER_DIGITS = 3
 CHANNELS = ("log", "webhook", "email")
 _MAIL_ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
+_SERVER = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _API_KEY = re.compile(r"[!-~]+")
 _CRON = re.compile(r"([0-9*,/-]+\s+){4}[0-9*,/-]+")
 
@@ -30,8 +31,9 @@ class Settings(BaseSettings):
     """What an operator can set; each field is the environment variable MIRROR_<NAME>."""
 
     # Without the input in errors: pydantic would print every setting of an incomplete set, passwords too.
+    # An empty variable is one that is not set: an empty path would be the working folder, an empty secret no secret.
     model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True, env_ignore_empty=True
     )
 
     source: Literal["sample", "files", "api", "preview"] = Field(
@@ -177,6 +179,16 @@ class Settings(BaseSettings):
                 "set MIRROR_API_KEY to a subscription key of comtradedeveloper.un.org and nothing around it"
             )
         return SecretStr(key) if key else None
+
+    @field_validator("api_address")
+    @classmethod
+    def _server(cls, value: str) -> str:
+        if value != STAND_IN and not _SERVER.fullmatch(value):
+            raise ValueError(
+                "this is no address of a server; every call would be booked and none answered; write "
+                f"https://<server> (no user, no password, nothing behind a ?), or {STAND_IN} for the local one"
+            )
+        return value
 
     @field_validator("api_reporters")
     @classmethod

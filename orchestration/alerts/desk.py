@@ -20,6 +20,7 @@ from orchestration.alerts.reporters import late_reporter_alerts
 from orchestration.pipeline.paths import DataPaths
 from orchestration.release.errors import ReleaseError
 from orchestration.release.published import PublishedRelease, read_release, release_before
+from orchestration.release.store import release_ids
 from orchestration.settings import Settings
 
 LOG = logging.getLogger("mirror_warehouse.alerts")
@@ -60,8 +61,23 @@ class AlertDesk:
             LOG.error("the alerts of release %s could not all be raised: %s", release_id, error)
             return 0
 
+    def tell_missed(self) -> int:
+        """Raise the alerts of releases that were published and not told: whoever published them died in between.
+
+        Those published after the last one that was told; the published one where none was.
+        """
+        try:
+            order = release_ids(self._paths.releases)
+            told = [place for place, one in enumerate(order) if self._outbox.is_told(one)]
+        except _KNOWN as error:
+            LOG.error("it could not be seen whether every release was told: %s", error)
+            return 0
+        missed = order[told[-1] + 1 :] if told else order[-1:]
+        return sum(self.tell_release(one) for one in missed)
+
     def deliver(self) -> Delivered:
-        """Send what is due; errors are logged and what failed is tried again later."""
+        """Send what is due, of releases that were not told too; errors are logged, what failed is tried again later."""
+        self.tell_missed()
         try:
             return self._outbox.deliver(make_channels(self._settings))
         except _KNOWN as error:

@@ -17,7 +17,7 @@ from orchestration.defs.passages.assets import family_statistics
 from orchestration.defs.progress import progress_logger
 from orchestration.defs.promises import release_freshness, with_freshness
 from orchestration.defs.pulls.assets import after_pulls, availability, pulled_declarations
-from orchestration.defs.pulls.triggers import look_job, make_look_schedule, make_pull_sensors, pull_job
+from orchestration.defs.pulls.triggers import look_job, make_look_schedule, make_pull_sensors, pull_job, refresh_for
 from orchestration.defs.reconciliation.assets import flow_checks, mirror_flows, mirror_pairs, parameters
 from orchestration.defs.release.assets import (
     AUDIT_MART,
@@ -69,7 +69,10 @@ def build_definitions(
         assets=with_freshness(assets, release_freshness(chosen), seen_by_analysts),
         asset_checks=[declaration_checks, flow_checks, mart_checks],
         jobs=[refresh, look_job, pull_job] if chosen.is_pulled else [refresh],
-        schedules=[make_schedule(chosen), *([make_look_schedule(chosen)] if chosen.is_pulled else [])],
+        # Where data are pulled the clock waits for all of them too, or it would publish half a pull.
+        schedules=[make_schedule(chosen, refresh_for), make_look_schedule(chosen)]
+        if chosen.is_pulled
+        else [make_schedule(chosen)],
         sensors=make_sensors(chosen) + (make_pull_sensors(chosen) if chosen.is_pulled else []),
         resources={
             "warehouse": warehouse_resource(settings, judge),

@@ -22,6 +22,8 @@ from pydantic import ValidationError
 from orchestration.alerts import AlertDesk, AlertError, pull_stopped, run_failed
 from orchestration.alerts.listing import counts_line, entry_lines, has_undelivered
 from orchestration.comtrade.api.errors import ApiError
+from orchestration.comtrade.files import FolderError
+from orchestration.comtrade.ledger import LedgerError
 from orchestration.pipeline.lock import BusyError, only_one_pull, only_one_run
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, RunPlan, make_plan
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     try:
         return int(given.command(settings, given))
-    except (AlertError, PlanError, ReferenceError, ReleaseError) as error:
+    except (AlertError, FolderError, LedgerError, PlanError, ReferenceError, ReleaseError) as error:
         print(f"Nothing was done: {error}")
         return UNUSABLE
 
@@ -106,6 +108,8 @@ def run(settings: Settings, _given: argparse.Namespace) -> int:
         if status:
             return status
     plan = make_plan(settings)
+    # Before another release comes: what the last one says of leads is told against the one before it.
+    AlertDesk(settings).tell_missed()
     unchanged = nothing_to_publish(paths, plan.input_fingerprint)
     if unchanged:
         print(f"Unchanged: {unchanged}.")

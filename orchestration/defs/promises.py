@@ -14,6 +14,8 @@ from itertools import pairwise
 import dagster as dg
 
 from orchestration.comtrade.api.errors import KeyRefused, QuotaSpent, RequestRefused
+from orchestration.comtrade.files import FolderError
+from orchestration.comtrade.ledger import LedgerError
 from orchestration.defs.partitions import range_tags
 from orchestration.pipeline.plan import PlanError, RunPlan
 from orchestration.reconcile import METHOD_VERSION
@@ -31,6 +33,7 @@ LATE_AFTER, STALE_AFTER = timedelta(days=1), timedelta(days=3)
 READ_AGAIN = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For steps that read what others write (a share of files, an interface): after some 10 and 30 seconds again."""
 
+_UNUSABLE = (FolderError, LedgerError, PlanError, ReferenceError)
 _TICKS_FROM, _TICKS_UNTIL, _TICK_FORMAT = "2020-01-01 00:00", "2025-01-01 00:00", "%Y-%m-%d %H:%M"
 
 
@@ -41,7 +44,7 @@ def refusals_are_final() -> Iterator[None]:
     """
     try:
         yield
-    except (PlanError, ReferenceError, KeyRefused, RequestRefused, QuotaSpent) as refusal:
+    except (*_UNUSABLE, KeyRefused, RequestRefused, QuotaSpent) as refusal:
         raise dg.Failure(description=str(refusal), allow_retries=False) from refusal
 
 

@@ -140,13 +140,15 @@ def _require_same_server(settings: Settings, paths: DataPaths) -> None:
         server += f", planted world {combine(repr(world_config(settings)))}"
     file = paths.pull / "server.txt"
     known = file.read_text(encoding="utf-8") if file.is_file() else ""
-    if known and known != server:
+    if known == server:
+        return
+    # A name that was mistyped once must not bind a folder into which nothing has come.
+    if known and (landed_delivery_ids(paths) or (paths.pull / "availability.json").is_file()):
         raise PlanError(
             f"{paths.root} holds what was pulled from another server ({known}; now it is {server}); a release would "
             "mix the two; name another folder with MIRROR_DATA_DIR"
         )
-    if not known:
-        write_bytes(file, server.encode())
+    write_bytes(file, server.encode())
 
 
 def _key_of(settings: Settings) -> str | None:
@@ -379,7 +381,21 @@ class _Pull:
                 continue
             standing = [v for v in plan.available if v not in again and v.data_set not in self._wanted]
             self._queue.extend(pack(again, standing, self._limits))
-        _remove_folder(self.paths.pull / "parts")
+        self._remove_parts(plan)
+
+    def _remove_parts(self, plan: PullPlan) -> None:
+        """Remove parts that nobody waits for: of what this pull asked for, and of versions no longer to land. Those of
+        other periods, left by a pull that was stopped, stay for the pull that goes on there.
+        """
+        available = read_availability(self.paths)
+        waited_for = {version.delivery_id for version in versions_to_land(self.paths, available)}
+        waited_for -= {version.delivery_id for version in plan.wanted}
+        folder = self.paths.pull / "parts"
+        for one in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if not waited_for.issuperset(one.name.split("-")):
+                _remove_folder(one)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def doubtful(self) -> list[DataSet]:
         """Data sets that were asked for as often as is worth it and did not land, sorted."""
@@ -606,11 +622,12 @@ class _Pull:
         """Land the data sets that came whole; doubt the others; set aside what was not asked for."""
         rows = _in_order(rows)
         counts = {tuple(key): int(count) for *key, count in _counted(rows).iter_rows()}
+        doubled = _with_doubled_rows(rows)
         accepted: dict[DataSet, LedgerEntry] = {}
         repaired: list[pl.DataFrame] = []
         for version in self._versions(request):
             key, note = _cells_of(version.data_set), ""
-            if counts.pop(key, 0) != version.row_count:
+            if counts.pop(key, 0) != version.row_count or key in doubled:
                 own = _matching(rows, [key], "semi")
                 mended, note = self._judge(version, own)
                 if mended is None:
@@ -634,11 +651,12 @@ class _Pull:
         doubt = self._doubts.setdefault(version.data_set, _Doubt())
         digest = _digest(own)
         is_same, doubt.digest, doubt.answers = digest == doubt.digest, digest, doubt.answers + 1
-        doubt.what = f"{version.source_file} came with {count} rows, the availability list states {stated}"
+        said = f"{count} rows" + (f" ({count - distinct.height} of them repeated)" if distinct.height < count else "")
+        doubt.what = f"{version.source_file} came with {said}, the availability list states {stated}"
         doubt.why_it_matters = "rows may be missing or doubled, and every total of the reporter would be wrong"
         doubt.how_to_mend = "it is asked for again by the next pull; if it goes on, look whether the API lists it anew"
         if count > 0 and is_same:
-            return own, f"{count} rows came twice alike while the availability list states {stated}"
+            return own, f"{said} came twice alike while the availability list states {stated}"
         if doubt.answers < self._limits.answers_per_data_set:
             self._again.add(version)
         return None, ""
@@ -762,12 +780,23 @@ def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows in an order that does not depend on the answer's: by data set and key, by every column where keys repeat."""
     keys = [*_DATA_SET_COLUMNS, *_KEY_COLUMNS]
     ordered = rows.sort(keys, nulls_last=True, maintain_order=True)
-    repeated = ordered.select(pl.struct(keys).rle_id().n_unique()).item() < ordered.height
     return (
         rows.sort([*keys, *(name for name in rows.columns if name not in keys)], nulls_last=True)
-        if repeated
+        if _are_keys_repeated(ordered)
         else ordered
     )
+
+
+def _are_keys_repeated(ordered: pl.DataFrame) -> bool:
+    keys = pl.struct([*_DATA_SET_COLUMNS, *_KEY_COLUMNS])
+    return bool(ordered.select(keys.rle_id().n_unique()).item() < ordered.height)
+
+
+def _with_doubled_rows(ordered: pl.DataFrame) -> set[tuple[object, ...]]:
+    """Data sets that hold a row twice, as their rows name them; with the right number of rows another is missing."""
+    if not _are_keys_repeated(ordered):
+        return set()
+    return set(ordered.filter(ordered.is_duplicated()).select(_DATA_SET_COLUMNS).unique().rows())
 
 
 def _counted(rows: pl.DataFrame) -> pl.DataFrame:

@@ -270,6 +270,26 @@ def test_the_refresh_waits_when_something_is_still_to_land(live: Live) -> None:
     assert "1 data sets are still to land" in (waits.skip_message or "")
 
 
+def test_the_schedule_waits_when_something_is_still_to_land(live: Live) -> None:
+    """The monthly refresh once published half of a pull that took several days of quota."""
+    live.pull()
+    (monthly,) = (one for one in live.definitions.schedules or () if one.name == "monthly_refresh")
+    assert isinstance(monthly, dg.ScheduleDefinition)
+
+    # A schedule's context takes no instance that lives in memory.
+    with dg.DagsterInstance.local_temp() as instance:
+
+        def tick() -> dg.ScheduleExecutionData:
+            context = dg.build_schedule_context(instance=instance, resources={"warehouse": live.warehouse})
+            return monthly.evaluate_tick(context)
+
+        assert len(tick().run_requests or ()) == 1
+        revise(live, "202201")
+        live.run("availability")
+        assert not tick().run_requests
+        assert "1 data sets are still to land" in (tick().skip_message or "")
+
+
 def test_only_what_a_revision_concerns_is_done_again_when_one_data_set_is_revised(live: Live) -> None:
     live.pull()
     live.reconcile()

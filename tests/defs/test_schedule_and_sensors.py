@@ -84,6 +84,15 @@ def test_the_tick_is_skipped_with_a_reason_when_the_folder_is_gone(
     assert "does not exist" in (skipped.skip_message or "")
 
 
+def test_the_tick_is_skipped_with_a_reason_when_the_release_dates_cannot_be_used(
+    instance: dg.DagsterInstance, warehouse: Warehouse, declarations: Path
+) -> None:
+    (declarations / "vintages.csv").write_text("file,released_on\ngone.csv,2020-01-01\n", encoding="utf-8")
+    skipped = request_for(instance, warehouse)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "gone.csv, which is not in the folder" in (skipped.skip_message or "")
+
+
 def test_the_schedule_takes_hour_and_zone_of_the_settings_when_it_is_made() -> None:
     schedule = make_schedule(Settings(schedule_cron="5 4 * * 1", schedule_timezone="Asia/Bishkek"))
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("5 4 * * 1", "Asia/Bishkek")

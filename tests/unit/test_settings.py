@@ -105,6 +105,32 @@ def test_no_key_is_told_when_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch) 
     assert "s3cret" not in str(refusal.value) + repr(refusal.value)
 
 
+def test_an_empty_variable_is_one_that_is_not_set_when_it_stands_in_a_file_of_variables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An empty MIRROR_DATA_DIR was once the working folder, and an empty webhook address an address."""
+    for name in ("MIRROR_DATA_DIR", "MIRROR_WEBHOOK_URL", "MIRROR_WEBHOOK_SECRET", "MIRROR_API_FIRST_YEAR"):
+        monkeypatch.setenv(name, "")
+    assert Settings().data_folder == PROJECT_DIR / "data" / "sample"
+    assert Settings().webhook_secret is None
+    assert Settings().api_first_year is None
+    monkeypatch.setenv("MIRROR_NOTIFY", "webhook")
+    with pytest.raises(ValidationError, match="set MIRROR_WEBHOOK_URL"):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:8000", "standin", "https://user:s3cret@example.org", "https://a/?k=s3cret"]
+)
+def test_an_address_is_refused_and_not_repeated_when_it_is_none_of_a_server(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("MIRROR_API_ADDRESS", address)
+    with pytest.raises(ValidationError, match="no address of a server") as refusal:
+        Settings()
+    assert "s3cret" not in str(refusal.value) + repr(refusal.value)
+
+
 def test_no_key_is_needed_when_the_source_is_the_preview_or_the_stand_in() -> None:
     assert Settings(source="preview").is_pulled
     assert Settings(source="api", api_address="stand-in").is_pulled

@@ -22,6 +22,8 @@ from orchestration.comtrade.api.errors import QuotaSpent
 from orchestration.comtrade.api.limits import Limits
 
 _WAIT_FOR_LOCK_SECONDS = 60.0
+_LONGEST_QUEUE = 100
+"""More processes than will ever wait for one key."""
 _TABLES = """
 create table if not exists call (
     call_id integer primary key,
@@ -90,8 +92,11 @@ class CallBook:
             day = _day(at)
             if self._is_spent(con, day) or self._used(con, day) >= self._limits.calls_a_day:
                 raise self._spent(at)
-            turn = max(at, self._next_turn(con))
             pause = 1.0 / self._limits.calls_a_second
+            turn = max(at, self._next_turn(con))
+            if turn - at > _LONGEST_QUEUE * pause + _WAIT_FOR_LOCK_SECONDS:
+                # No queue is that long: the clock has been set back, and the turn would come hours from now.
+                turn = at
             con.execute(
                 "insert into pace values (?, ?) on conflict (key_name) do update set next_at = excluded.next_at",
                 (self._key_name, turn + pause),

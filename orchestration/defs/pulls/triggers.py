@@ -117,7 +117,9 @@ def pulls_for(instance: dg.DagsterInstance, warehouse: Warehouse, now: datetime)
     return [_request(settings, own, now) for own in _in_ranges(wanted, sorted(registered))]
 
 
-def refresh_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
+def refresh_for(
+    instance: dg.DagsterInstance, warehouse: Warehouse, priority: int = SENSOR_PRIORITY
+) -> dg.RunRequest | dg.SkipReason:
     """A refresh on what has landed, or why it waits: half a pull would be published as if it were all there is.
 
     A preview is never all there is, and says so. Data sets that stayed doubtful are not waited for; the gate warns of
@@ -132,7 +134,7 @@ def refresh_for(instance: dg.DagsterInstance, warehouse: Warehouse) -> dg.RunReq
         return dg.SkipReason(
             f"{len(missing):,} data sets are still to land; start the job refresh by hand to publish what is there"
         )
-    return request_for(instance, warehouse, SENSOR_PRIORITY)
+    return request_for(instance, warehouse, priority)
 
 
 def _is_pulling(instance: dg.DagsterInstance) -> bool:

@@ -62,6 +62,19 @@ def test_a_told_release_is_not_told_again_when_the_one_before_it_is_gone(desk: A
     assert desk.entries() == []
 
 
+def test_a_release_is_told_at_the_next_delivery_when_its_publisher_died_before_telling(
+    desk: AlertDesk, settings: Settings
+) -> None:
+    """Alerts of such a release were once never raised: the next run found its input unchanged."""
+    a_release(releases_of(settings), "r-1", {"x": ("A", 1.0)})
+    assert desk.deliver().sent == 1
+    a_release(releases_of(settings), "r-2", {"x": ("A", 1.0), "y": ("A", 1.0)})
+    a_release(releases_of(settings), "r-3", {"x": ("A", 1.0), "y": ("B", 1.0)})
+    assert desk.deliver().sent == 2
+    assert kinds(desk) == ["leads_summary", "lead_new", "lead_regraded"]
+    assert desk.deliver() == Delivered()
+
+
 def test_the_settings_decide_what_is_told_when_they_are_set(settings: Settings) -> None:
     a_release(releases_of(settings), "r-1")
     a_release(releases_of(settings), "r-2", {"a": ("A", 2.0), "b": ("A", 1.0), "c": ("C", 1.0)})

@@ -22,7 +22,9 @@ from orchestration.comtrade.api.limits import Limits
 from orchestration.comtrade.api.requests import Version
 from orchestration.comtrade.contract import apply_contract
 from orchestration.comtrade.ledger import PULLED_FORMAT, precedence
+from orchestration.pipeline import pull as pull_module
 from orchestration.pipeline.declarations import contract_tables
+from orchestration.pipeline.plan import PlanError
 from orchestration.pipeline.pull import (
     COMPLETE,
     RESUMABLE,
@@ -246,6 +248,21 @@ def test_parts_are_not_asked_for_again_when_a_pull_stopped_between_them(tmp_path
         assert len(answered) == len(set(answered)) > 2
 
 
+def test_parts_of_another_period_stay_when_a_pull_of_other_periods_ends(tmp_path: Path) -> None:
+    """A complete pull of one range once removed the parts of every other one, and they were asked for again."""
+    faults = Faults.scripted({3: Fault("out_of_quota")})
+    with pulling(tmp_path, LARGE, data_set(56, "202201"), api_rows_a_call=40, faults=faults) as found:
+        assert found.pull(period_keys=["A-2022"]).status == RESUMABLE
+        kept = sorted((found.paths.pull / "parts").rglob("*.parquet"))
+        assert len(kept) == 2
+        assert found.pull(day=1, period_keys=["M-202201"]).status == COMPLETE
+        assert sorted((found.paths.pull / "parts").rglob("*.parquet")) == kept
+        assert found.pull(day=1, period_keys=["A-2022"]).status == COMPLETE
+        assert not (found.paths.pull / "parts").exists()
+        answered = [tuple(sorted(call.query.items())) for call in found.data_calls() if call.status == 200]
+        assert len(answered) == len(set(answered))
+
+
 def test_a_cut_answer_is_not_asked_for_again_when_a_pull_stopped_while_it_was_narrowed(tmp_path: Path) -> None:
     served = data_set(156, "2022", 2 * len(PRODUCTS), partner=643)
     faults = Faults.scripted({10: Fault("out_of_quota")})
@@ -292,6 +309,45 @@ def test_a_large_data_set_is_asked_for_again_when_a_part_came_without_a_row(tmp_
         done = found.pull()
         assert (done.status, done.notes) == (COMPLETE, ())
         assert_all_landed_once(found, LARGE)
+
+
+def test_a_data_set_is_asked_for_again_when_one_row_came_twice_in_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of rows is as stated: such an answer was once landed at once, and the row that it lacks was lost."""
+    read, answers = pull_module.read_rows, list[int]()
+
+    def read_with_a_double(body: bytes) -> pl.DataFrame:
+        rows = read(body)
+        answers.append(rows.height)
+        return rows if len(answers) > 1 else pl.concat([rows[:-1], rows[:1]])
+
+    monkeypatch.setattr(pull_module, "read_rows", read_with_a_double)
+    with pulling(tmp_path, ONE) as found:
+        done = found.pull()
+        assert (done.status, done.notes, answers) == (COMPLETE, (), [ONE.height] * 2)
+        assert_all_landed_once(found, ONE)
+
+
+def test_repeated_rows_land_with_a_note_when_the_api_gives_them_twice_alike(tmp_path: Path) -> None:
+    served = pl.concat([ONE, ONE[:1]])
+    with pulling(tmp_path, served) as found:
+        (note,) = found.pull().notes
+        assert "6 rows (1 of them repeated) came twice alike while the availability list states 6" in note
+        assert_all_landed_once(found, served)
+
+
+def test_another_server_may_be_named_when_nothing_has_come_from_the_first(tmp_path: Path) -> None:
+    """A mistyped address once bound the folder, and the mend that was named was another folder."""
+    with pulling(tmp_path, ONE) as found:
+        mistyped = found.settings.model_copy(update={"api_address": "http://127.0.0.1:9"})
+        with open_client(mistyped, found.paths, "plan"):
+            pass
+        with open_client(found.settings, found.paths, "plan"):
+            pass
+        found.pull()
+        with pytest.raises(PlanError, match="another server"), open_client(mistyped, found.paths, "plan"):
+            pass
 
 
 def test_rows_that_came_twice_are_dropped_with_a_note_when_the_rest_is_as_stated(tmp_path: Path) -> None:

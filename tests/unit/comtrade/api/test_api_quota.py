@@ -195,3 +195,13 @@ def test_the_preview_gives_500_rows_when_its_limits_are_asked_for() -> None:
 def test_limits_are_those_of_a_free_key_when_nothing_is_set() -> None:
     limits = Limits()
     assert (limits.calls_a_day, limits.rows_a_call, limits.address_characters) == (500, 100_000, 4_096)
+
+
+def test_a_call_waits_no_hours_when_the_clock_has_been_set_back(book_file: Path, clock: Clock) -> None:
+    book = book_of(book_file, clock, replace(FAST, calls_a_second=1.0))
+    clock.now += A_DAY
+    book.begin("data/v1/get", "C/A/HS")
+    clock.now -= A_DAY
+    book.begin("data/v1/get", "C/A/HS")
+    book.begin("data/v1/get", "C/A/HS")
+    assert clock.waits == [1.0]
