@@ -20,6 +20,11 @@ def opened(settings: Settings) -> None:
         pass
 
 
+def looked_at(folder: Path) -> None:
+    """Leave the list of a server in the folder, as the first look does."""
+    (DataPaths(folder).pull / "availability.json").write_text("[]", encoding="utf-8")
+
+
 def of(folder: Path, **changes: object) -> Settings:
     given: dict[str, object] = {"source": "api", "api_key": "k", "api_address": SERVER, "data_dir": folder}
     return Settings(**(given | changes))  # type: ignore[arg-type]
@@ -36,6 +41,7 @@ def test_a_folder_of_one_server_is_refused_when_another_one_would_be_mixed_in(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
     opened(of(tmp_path))
+    looked_at(tmp_path)
     opened(of(tmp_path))
     with pytest.raises(PlanError, match=r"holds what was pulled from another server .*; name another folder"):
         opened(of(tmp_path, **changes))
