@@ -57,6 +57,7 @@ def test_a_folder_of_one_planted_world_is_refused_when_the_stand_in_serves_anoth
     )
     with pytest.raises(RuntimeError, match="started"):
         opened(shown)
+    looked_at(tmp_path)
     with pytest.raises(PlanError, match="planted world"):
         opened(of(tmp_path, api_address=STAND_IN, sample_world="tiny", sample_seed=8))
 
