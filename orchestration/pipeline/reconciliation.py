@@ -32,6 +32,8 @@ from orchestration.reference import Reference
 from orchestration.sums import exact_sum, exact_total
 
 DEFAULT_METHOD = reconcile.VarianceComponents.name
+# Two periods of more declared rows than this are not paired at once: each holds its rows several times over.
+LARGE_PERIOD_ROWS = 150_000
 PAIR_TABLES = ("pairs", "sources", "nes_declared")
 TRAINING_TABLES = ("valuation_training", "cif_source_values")
 FLOW_TABLES = ("mirror_flows", "mirror_totals", "nes_reallocations")
@@ -64,7 +66,12 @@ def pair_periods(
     stamps = Stamps(paths.reconciled / "_stamps" / "pairs")
     for table in (*PAIR_TABLES, *TRAINING_TABLES, "valued", *FLOW_TABLES):
         remove_other_files(paths.reconciled / table, set(all_period_keys))
-    return each_period(lambda key: _pair_period(paths, key, all_period_keys, tables, stamps, code), period_keys)
+    large = {key for key in period_keys if _rows_of(paths.table("contracted", "declarations", key)) > LARGE_PERIOD_ROWS}
+    return each_period(lambda key: _pair_period(paths, key, all_period_keys, tables, stamps, code), period_keys, large)
+
+
+def _rows_of(path: Path) -> int:
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item()) if path.exists() else 0
 
 
 def months_of(year_key: str, period_keys: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -64,14 +64,19 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
     temporary.replace(path)
 
 
-def each_period(work: Callable[[Period], Result], periods: Sequence[Period]) -> list[Result]:
+def each_period(
+    work: Callable[[Period], Result], periods: Sequence[Period], alone: Collection[Period] = ()
+) -> list[Result]:
     """Do the same work for every period, or batch of periods, two at a time; results in their order.
 
     Periods share nothing but parameter tables, so their order does not matter. Two at a time keeps two cores busy
-    where frames are small, and memory at two periods.
+    where frames are small, and memory at two periods; those of `alone`, which are large, come first and one by one.
     """
+    large = {number: work(period) for number, period in enumerate(periods) if period in alone}
+    others = [number for number in range(len(periods)) if number not in large]
     with ThreadPoolExecutor(PERIODS_AT_ONCE) as pool:
-        return list(pool.map(work, periods))
+        done = large | dict(zip(others, pool.map(work, [periods[number] for number in others]), strict=True))
+    return [done[number] for number in range(len(periods))]
 
 
 class Stamps:

@@ -33,6 +33,8 @@ GROUPS = SHARE_EDGES.size + 1 + BANDS
 # The share of a reporter's error in one month that is new in that month; the rest comes back month after month.
 PASSING_SHARE = 0.7
 LAG_GRID = np.linspace(0.0, 0.9, 31)
+# Once a lag is known it is sought again this many grid points to either side.
+LAG_REACH = 4
 ROWS_PER_BAND = 5_000
 FEWEST_ROWS = 50
 LARGEST_RATIO = 100.0
@@ -48,33 +50,35 @@ class Arrivals:
     is_contiguous: Mask
     band: Index = field(init=False)
     lag_by_band: Array = field(init=False)
+    lag: Array = field(init=False)
+    _window: Index | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Start without any lag."""
         self.ratio = np.minimum(self.ratio, LARGEST_RATIO)
         self.band = bands(self.distance_km, self.is_contiguous)
-        self.lag_by_band = np.zeros(BANDS)
+        self.lag_by_band, self.lag = np.zeros(BANDS), np.zeros(self.ratio.size)
+
+    def take(self, rows: Index) -> Arrivals:
+        """Timing of these rows, in this order, without any lag yet."""
+        return Arrivals(self.ratio[rows], self.distance_km[rows], self.is_contiguous[rows])
 
     def known(self) -> Mask:
         """Rows whose exporter's last month is known."""
         mask: Mask = ~np.isnan(self.ratio)
         return mask
 
-    def lag(self) -> Array:
-        """Lag share of every row."""
-        return lag_of(self.lag_by_band, self.distance_km, self.is_contiguous)
-
     def shift(self) -> Array:
         """By how much each importer's report is moved (logarithm); 0 where the last month is not known."""
-        return shift_of(self.lag(), self.ratio)
+        return shift_of(self.lag, self.ratio)
 
     def share(self) -> Array:
         """Share of last month's goods in what arrives; 0 where not known."""
-        return share_of(self.lag(), self.ratio)
+        return share_of(self.lag, self.ratio)
 
-    def group(self) -> Index:
-        """Variance group of every row."""
-        return groups(self.share(), self.band, self.known())
+    def group(self, share: Array) -> Index:
+        """Variance group of every row, from its `share()`."""
+        return groups(share, self.band, self.known())
 
     def update(self, residual: Array, var_x: Array, var_rest: Array, degrees: float) -> None:
         """Best lag per band, given the residuals of the unmoved gap and the variances of both sides.
@@ -87,20 +91,25 @@ class Arrivals:
         if rows.size == 0:
             return
         band, ratio = self.band[rows], self.ratio[rows]
-        losses = np.empty((LAG_GRID.size, BANDS))
-        for number, lag in enumerate(LAG_GRID):
-            lags = np.full(rows.size, lag)
+        # The first time on the whole grid; later around the grid point where each band ended.
+        width = LAG_GRID.size if self._window is None else 2 * LAG_REACH + 1
+        window = np.zeros(BANDS, dtype=np.int64) if self._window is None else self._window
+        losses = np.empty((width, BANDS))
+        for number in range(width):
+            lags = LAG_GRID[window + number][band]
             total = var_x[rows] * exporter_scale(share_of(lags, ratio)) + var_rest[rows]
             moved = residual[rows] + shift_of(lags, ratio)
             loss = (degrees + 1) / 2 * np.log1p(moved**2 / (degrees * total)) + np.log(total) / 2
             losses[number] = np.bincount(band, loss, BANDS)
         counts = np.bincount(band, minlength=BANDS).astype(np.float64)
-        best = _lowest(losses)
+        at, best = _lowest(losses, window)
+        self._window = np.clip(at - LAG_REACH, 0, LAG_GRID.size - 2 * LAG_REACH - 1)
         best[counts < FEWEST_ROWS] = 0.0
         inner = slice(NEIGHBOURS + 1, NO_DISTANCE)
         weights = np.where(counts < FEWEST_ROWS, 1e-6, counts)[inner]
         best[inner] = isotonic_regression(best[inner], weights=weights).x
         self.lag_by_band = best
+        self.lag = lag_of(best, self.distance_km, self.is_contiguous)
 
     def _sample(self) -> Index:
         """Known rows, at most ROWS_PER_BAND of each band, evenly spaced: the same every time."""
@@ -170,15 +179,18 @@ def pinned_groups() -> Mask:
     return pinned
 
 
-def _lowest(losses: Array) -> Array:
-    """Grid point of the lowest loss of every column, refined by the parabola through its neighbours."""
+def _lowest(losses: Array, first: Index) -> tuple[Index, Array]:
+    """Grid point of the lowest loss of every column, and the same refined by the parabola through its neighbours.
+
+    Line n of a column is the loss at grid point first + n.
+    """
     step = float(LAG_GRID[1] - LAG_GRID[0])
     at = np.argmin(losses, axis=0)
-    middle = np.clip(at, 1, LAG_GRID.size - 2)
+    middle = np.clip(at, 1, losses.shape[0] - 2)
     columns = np.arange(losses.shape[1])
     low, mid, high = (losses[middle + d, columns] for d in (-1, 0, 1))
     bend = low - 2.0 * mid + high
     off = np.where(bend > 0, 0.5 * (low - high) / np.where(bend > 0, bend, 1.0), 0.0)
-    refined = LAG_GRID[middle] + np.clip(off, -1.0, 1.0) * step
-    best: Array = np.where(at == middle, refined, LAG_GRID[at])
-    return best
+    refined = LAG_GRID[first + middle] + np.clip(off, -1.0, 1.0) * step
+    best: Array = np.where(at == middle, refined, LAG_GRID[first + at])
+    return first + at, best

@@ -61,7 +61,8 @@ class ValuationModel:
     def predict(self, rows: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
         """Add modelled_rate_log (unclipped ln CIF/FOB) and modelled_rate_se_log to pairs that carry `year`.
 
-        A place without coordinates takes a typical distance. Returns the rows in their order.
+        Facts of the corridor (`ReconcileTables.corridor_facts`) are used where the pairs carry them. A place without
+        coordinates takes a typical distance. Returns the rows in their order.
         """
         facts = _regressors(rows, tables, self.unit_values, self.default_ln_unit_value)
         design = _design(facts, self.levels)
@@ -129,11 +130,11 @@ def _prior_weight(facts: pl.DataFrame) -> Array:
 
 
 def _regressors(rows: pl.DataFrame, tables: ReconcileTables, unit_values: pl.DataFrame, default: float) -> pl.DataFrame:
-    facts = tables.corridor_facts(rows)
-    return (
-        rows.join(facts, on=["exporter_code", "importer_code"], how="left", maintain_order="left")
-        .join(unit_values, on="product_code", how="left", maintain_order="left")
-        .with_columns(pl.col("ln_world_unit_value").fill_null(default))
+    if "is_landlocked_exporter" not in rows.columns:
+        facts = tables.corridor_facts(rows)
+        rows = rows.join(facts, on=["exporter_code", "importer_code"], how="left", maintain_order="left")
+    return rows.join(unit_values, on="product_code", how="left", maintain_order="left").with_columns(
+        pl.col("ln_world_unit_value").fill_null(default)
     )
 
 

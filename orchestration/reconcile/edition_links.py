@@ -34,8 +34,22 @@ class Links:
     targets: pl.DataFrame
 
 
-def links_of(rows: pl.DataFrame, correlations: pl.DataFrame) -> Links:
-    """Links of the codes of `rows` (hs_revision, _older, _newest, product_code, product_level).
+@dataclass(frozen=True)
+class EditionSteps:
+    """What correlations say, walked once for every pair of editions; `links_of` takes from it what rows need.
+
+    steps: one row per link of a code to the edition before it; known: pairs of editions (hs_revision, _older) of which
+    every step has a table; walked: what becomes of each code that stands in some link, by pair; targets: as `Links`.
+    """
+
+    steps: pl.DataFrame
+    known: pl.DataFrame
+    walked: pl.DataFrame
+    targets: pl.DataFrame
+
+
+def edition_steps(correlations: pl.DataFrame) -> EditionSteps:
+    """Walk the links between editions.
 
     Args: correlations (seed hs_correlations) with hs_revision, product_code, older_hs_revision, older_product_code;
     a code without a row is the same code in both editions. Where a step between the editions has no row at all,
@@ -48,26 +62,33 @@ def links_of(rows: pl.DataFrame, correlations: pl.DataFrame) -> Links:
     steps = steps.with_columns(
         pl.col("_is_barred").any().over(code), _stops=pl.col("_is_barred").any().over(code) | _is_spread()
     )
-    codes = rows.select(*_CODE, "_newest", "product_level").unique().sort(*_CODE)
-    newer = _of_known_steps(codes.filter(pl.col("hs_revision") > pl.col("_older")), steps)
-    six = newer.filter(pl.col("product_level") == 6)
+    known = _known_pairs(steps)
     # Most codes stand in no table: they are the same in every edition, and no chain need be walked for them.
-    named = pl.concat([steps["product_code"], steps["_to"]]).unique()
-    chains = _chains(six.filter(pl.col("product_code").is_in(named.implode())), steps)
+    named = pl.concat([steps.select("product_code"), steps.select(product_code="_to")]).unique()
+    chains = _chains(known.join(named, how="cross"), steps)
     changed = (pl.col("_to") != pl.col("product_code")).any()
     walked = chains.group_by(_CODE).agg(_is_changed=changed, _is_barred=pl.col("_is_barred").any())
+    convertible = walked.filter(pl.col("_is_changed") & ~pl.col("_is_barred"))
+    targets = chains.join(convertible, on=list(_CODE), how="semi").select(*_CODE, _target="_to").unique()
+    return EditionSteps(steps, known, walked.sort(*_CODE), targets.sort(*_CODE, "_target"))
+
+
+def links_of(rows: pl.DataFrame, found: EditionSteps) -> Links:
+    """Links of the codes of `rows` (hs_revision, _older, _newest, product_code, product_level)."""
+    codes = rows.select(*_CODE, "_newest", "product_level").unique().sort(*_CODE)
+    newer = codes.filter(pl.col("hs_revision") > pl.col("_older"))
+    newer = newer.join(found.known, on=["hs_revision", "_older"], how="semi")
     fine = (
-        six.select(_CODE)
+        newer.filter(pl.col("product_level") == 6)
+        .select(_CODE)
         .unique()
-        .join(walked, on=list(_CODE), how="left")
+        .join(found.walked, on=list(_CODE), how="left")
         .with_columns(pl.col("_is_changed", "_is_barred").fill_null(False))
     )
-    coarse = _coarse(newer.filter(pl.col("product_level").is_in(_COARSE_LEVELS)), steps)
-    older = _touched_older(codes.filter(pl.col("hs_revision") == pl.col("_older")), steps)
-    found = pl.concat([frame.select(*_CODE, "_is_changed", "_is_barred") for frame in (fine, coarse, older)])
-    convertible = fine.filter(pl.col("_is_changed") & ~pl.col("_is_barred"))
-    targets = chains.join(convertible, on=list(_CODE), how="semi").select(*_CODE, _target="_to").unique()
-    return Links(codes=found.sort(_CODE), targets=targets.sort(*_CODE, "_target"))
+    coarse = _coarse(newer.filter(pl.col("product_level").is_in(_COARSE_LEVELS)), found.steps)
+    older = _touched_older(codes.filter(pl.col("hs_revision") == pl.col("_older")), found.steps)
+    every = pl.concat([frame.select(*_CODE, "_is_changed", "_is_barred") for frame in (fine, coarse, older)])
+    return Links(codes=every.sort(_CODE), targets=found.targets)
 
 
 def _in_chapters(column: str) -> pl.Expr:
@@ -83,13 +104,14 @@ def _between(newest: str) -> pl.Expr:
     return (pl.col("_step") > pl.col("_older")) & (pl.col("_step") <= pl.col(newest))
 
 
-def _of_known_steps(codes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Codes of which every step down to the older edition has a table."""
-    pairs = codes.select("hs_revision", "_older").unique()
+def _known_pairs(steps: pl.DataFrame) -> pl.DataFrame:
+    """Pairs of editions (hs_revision, _older) of which every step down to the older one has a table."""
+    named = pl.concat([steps.select("hs_revision"), steps.select(hs_revision="older_hs_revision")]).unique()
+    pairs = named.join(named.select(_older="hs_revision"), how="cross").filter(pl.col("hs_revision") > pl.col("_older"))
     covered = pairs.join(steps.select(_step="hs_revision").unique(), how="cross").filter(_between("hs_revision"))
     number = [pl.col(c).str.slice(1).cast(pl.Int64) for c in ("hs_revision", "_older")]
-    known = covered.group_by("hs_revision", "_older").len().filter(pl.col("len") == number[0] - number[1])
-    return codes.join(known, on=["hs_revision", "_older"], how="semi")
+    found = covered.group_by("hs_revision", "_older").len().filter(pl.col("len") == number[0] - number[1])
+    return found.select("hs_revision", "_older").sort("hs_revision", "_older")
 
 
 def _chains(codes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
@@ -122,6 +144,8 @@ def _coarse(codes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 
     Of those in chapters that are never converted it is known that they may not be compared.
     """
+    if codes.is_empty():
+        return codes.select(*_CODE).with_columns(_is_changed=pl.lit(False), _is_barred=pl.lit(False))
     # A code of several corridors, whose newest editions may differ, is one code here.
     codes = codes.select(*_CODE).unique().sort(*_CODE)
     crossing = []

@@ -68,7 +68,7 @@ def onto_older_edition(rows: pl.DataFrame, tables: ReconcileTables, values: pl.D
     inside = plain.with_columns(_chapter=chapter())
     inside = inside.join(chapters, on=[*CORRIDOR, "_chapter"], how="left", maintain_order="left")
     touched = inside.filter(pl.col("_older").is_not_null())
-    converted = _convert(touched, rows, links_of(touched, tables.hs_correlations), values)
+    converted = _convert(touched, rows, links_of(touched, tables.edition_steps), values)
     untouched = inside.filter(pl.col("_older").is_null())
     return pl.concat([untouched.select(plain.columns), converted.select(plain.columns)])
 

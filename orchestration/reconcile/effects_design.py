@@ -70,10 +70,20 @@ class Design:
         ]
 
     @cached_property
+    def _starts(self) -> list[int]:
+        """First column of each set of effects."""
+        return [self.numbers.shape[1] + sum(self.sizes[:number]) for number in range(len(self.sizes))]
+
+    @cached_property
     def _meetings(self) -> list[list[Index]]:
-        """Cell of each row in the table of two sets of effects, for every set and those before it."""
-        wide, columns = self.width + 1, self._columns
-        return [[one * wide + other for other in columns[:number]] for number, one in enumerate(columns)]
+        """Cell of each row in the table of two sets of effects (one line and column more: no level), for every set and
+        those before it.
+        """
+        own = [np.where(level == NO_LEVEL, size, level) for level, size in zip(self.levels, self.sizes, strict=True)]
+        return [
+            [one * (size + 1) + other for other, size in zip(own[:number], self.sizes, strict=False)]
+            for number, one in enumerate(own)
+        ]
 
     def take(self, keep: Mask) -> Design:
         """The same design on some of its rows."""
@@ -105,11 +115,15 @@ class Design:
             block = np.array([np.bincount(column, weight * number, wide) for number in self.numbers.T]).reshape(k, wide)
             total[:k, :] += block
             total[:, :k] += block.T
-        for number, one in enumerate(columns):
+        for number, (one, start) in enumerate(zip(columns, self._starts, strict=True)):
             total[np.arange(wide), np.arange(wide)] += np.bincount(one, weight, wide)
-            for met in self._meetings[number]:
-                block = np.bincount(met, weight, wide * wide).reshape(wide, wide)
-                total += block + block.T
+            rows = slice(start, start + self.sizes[number])
+            for other, met in enumerate(self._meetings[number]):
+                shape = (self.sizes[number] + 1, self.sizes[other] + 1)
+                block = np.bincount(met, weight, shape[0] * shape[1]).reshape(shape)[:-1, :-1]
+                across = slice(self._starts[other], self._starts[other] + self.sizes[other])
+                total[rows, across] += block
+                total[across, rows] += block.T
         return total[:-1, :-1]
 
     def quadratic(self, matrix: Array) -> Array:

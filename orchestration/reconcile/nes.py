@@ -113,7 +113,10 @@ def with_nes(flows: pl.DataFrame, reallocations: pl.DataFrame) -> pl.DataFrame:
     """
     taken = reallocations.filter(~pl.col("is_remainder")).group_by("mirror_flow_id")
     found = flows.drop("nes_reallocated_fob_usd", strict=False).join(
-        taken.agg(nes_reallocated_fob_usd=exact_sum("reallocated_fob_usd")), on="mirror_flow_id", how="left"
+        taken.agg(nes_reallocated_fob_usd=exact_sum("reallocated_fob_usd")),
+        on="mirror_flow_id",
+        how="left",
+        maintain_order="left",
     )
     if found["nes_reallocated_fob_usd"].drop_nulls().len() != reallocations["mirror_flow_id"].drop_nulls().n_unique():
         raise FrameError(

@@ -30,6 +30,12 @@ from orchestration.reconcile.tables import ReconcileTables
 from orchestration.sums import exact_sum, exact_value
 
 PAIRED_FLOWS = ("X", "M")
+# Of the filed rows only this is looked at once both sides are added up; the rest is let go of.
+_AFTER_SUMS = (
+    *("declaration_id", "mirror_flow_id", "side", "share_ratio", "is_rolled_up", "value_usd"),
+    *("reporter_code", "partner_code", "hs_revision", "filed_code", "product_code", "product_level"),
+    *("_edition", "_ambiguity", "_is_weighed", "_is_across", "_is_split"),
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,10 @@ def pair(
     spoken = whole_period.spoken if whole_period else spoken_sides(declarations)
     values = whole_period.values if whole_period else None
     rows = gather_parts(_meeting_level(onto_older_edition(_orient(rows), tables, values)))
-    facts = _join_sides(_sum_sides(rows))
+    sides = _sum_sides(rows)
+    rows = rows.select(_AFTER_SUMS)
+    facts = _join_sides(sides)
+    del sides
     facts = facts.join(chapters, on="chapter_code", how="left").with_columns(pl.col("is_months_only").fill_null(False))
     facts = with_status(facts, speakers(spoken, completeness, chapters), "is_months_only")
     facts = with_reexports(facts, sub_flows_like(rows, declarations))

@@ -5,6 +5,8 @@ Belongs here: columns that describe a pair and change no value. Does not belong 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from orchestration.reconcile.product_codes import at_level
@@ -19,10 +21,13 @@ def with_reexports(pairs: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFr
     Domestic exports are DX where filed, else X less RX. An exporter of the period's RX rows that files none for this
     flow re-exported nothing of it; of one that never files RX nothing is known (NULL).
     """
-    for flow, name in (("RX", "reexport_usd"), ("DX", "_domestic")):
-        pairs = pairs.join(_sub_flow(declarations, flow, name), on=list(PAIR_KEY), how="left")
-    filers = _finest_sub_flow(declarations, "RX").select("exporter_code", _files=pl.lit(True)).unique()
-    pairs = pairs.join(filers, on="exporter_code", how="left")
+    parts = _sub_flows(declarations)
+    levels = [level for level in (2, 4, 6) if level in set(pairs["product_level"].unique())]
+    again_filed, domestic = (_finest(parts.filter(pl.col("flow_code") == flow)) for flow in ("RX", "DX"))
+    for rows, name in ((again_filed, "reexport_usd"), (domestic, "_domestic")):
+        pairs = pairs.join(_by_level(rows, levels, name), on=list(PAIR_KEY), how="left", maintain_order="left")
+    filers = again_filed.select("exporter_code", _files=pl.lit(True)).unique()
+    pairs = pairs.join(filers, on="exporter_code", how="left", maintain_order="left")
     exported, again = pl.col("exporter_value_usd"), pl.col("reexport_usd")
     known = pl.coalesce(again, pl.when(pl.col("_files")).then(pl.lit(0.0)))
     return pairs.with_columns(
@@ -34,31 +39,37 @@ def with_reexports(pairs: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFr
     )
 
 
-def _finest_sub_flow(declarations: pl.DataFrame, flow: str) -> pl.DataFrame:
-    """Rows of one sub-flow without those that have finer rows of their own corridor beneath them."""
-    rows = declarations.filter(
-        (pl.col("flow_code") == flow) & (pl.col("account_reason") == "sub_flow") & (pl.col("product_level") >= 2)
-    ).select(
-        "product_code",
-        "product_level",
-        exporter_code="reporter_code",
-        importer_code="partner_code",
-        value="value_usd",
+def _sub_flows(declarations: pl.DataFrame) -> pl.DataFrame:
+    """Re-exports and domestic exports as filed, with the keys of a pair and their value."""
+    is_part = pl.col("flow_code").is_in(["RX", "DX"]) & (pl.col("account_reason") == "sub_flow")
+    return (
+        declarations.lazy()
+        .filter(is_part & (pl.col("product_level") >= 2))
+        .select(
+            "flow_code",
+            "product_code",
+            "product_level",
+            exporter_code="reporter_code",
+            importer_code="partner_code",
+            value="value_usd",
+        )
+        .collect()
     )
+
+
+def _finest(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of one sub-flow without those that have finer rows of their own corridor beneath them."""
+    coarser = rows.filter(pl.col("product_level") < 6)
+    if coarser.is_empty():
+        return rows
     above = [rows.filter(pl.col("product_level") > level).select(*CORRIDOR, at_level(level)) for level in (2, 4)]
     return rows.join(pl.concat(above).unique(), on=list(PAIR_KEY), how="anti")
 
 
-def _sub_flow(declarations: pl.DataFrame, flow: str, name: str) -> pl.DataFrame:
-    """Value of one sub-flow per exporter, importer and product at levels 6, 4 and 2."""
-    rows = _finest_sub_flow(declarations, flow)
-    cut = [rows.filter(pl.col("product_level") >= level).with_columns(at_level(level)) for level in (2, 4, 6)]
-    return (
-        pl.concat(cut)
-        .sort(*PAIR_KEY, "value")
-        .group_by(PAIR_KEY, maintain_order=True)
-        .agg(exact_sum("value").alias(name))
-    )
+def _by_level(rows: pl.DataFrame, levels: Sequence[int], name: str) -> pl.DataFrame:
+    """Value of one sub-flow per exporter, importer and product at each of the levels."""
+    cut = [rows.filter(pl.col("product_level") >= level).with_columns(at_level(level)) for level in levels]
+    return pl.concat([rows.clear(), *cut]).group_by(PAIR_KEY).agg(exact_sum("value").alias(name))
 
 
 def with_memberships(pairs: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
@@ -85,17 +96,22 @@ def with_memberships(pairs: pl.DataFrame, tables: ReconcileTables) -> pl.DataFra
 
 def _suspect_corridors(pairs: pl.DataFrame, tables: ReconcileTables) -> pl.DataFrame:
     """Corridors of this period that the table leaves out; an empty end means any place."""
-    corridors = pairs.select(*CORRIDOR, "period_start").unique()
+    days = pairs.select("period_start").unique()
     rules = tables.corridors_left_out.select(
         rule_exporter="exporter_code",
         rule_importer="importer_code",
         rule_from="valid_from",
         rule_to="valid_to",
     )
-    matched = corridors.join(rules, how="cross").filter(
+    in_force = (pl.col("rule_from") <= pl.col("period_start")) & (
+        pl.col("rule_to").is_null() | (pl.col("rule_to") >= pl.col("period_start"))
+    )
+    rules = rules.join(days, how="cross").filter(in_force)
+    if rules.is_empty():
+        return pairs.select(*CORRIDOR, _suspect=pl.lit(True)).clear()
+    corridors = pairs.select(*CORRIDOR, "period_start").unique()
+    matched = corridors.join(rules, on="period_start").filter(
         (pl.col("rule_exporter").is_null() | (pl.col("rule_exporter") == pl.col("exporter_code")))
         & (pl.col("rule_importer").is_null() | (pl.col("rule_importer") == pl.col("importer_code")))
-        & (pl.col("rule_from") <= pl.col("period_start"))
-        & (pl.col("rule_to").is_null() | (pl.col("rule_to") >= pl.col("period_start")))
     )
     return matched.select(*CORRIDOR).unique().with_columns(_suspect=pl.lit(True))

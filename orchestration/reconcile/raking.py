@@ -81,7 +81,7 @@ def rake_flows(flows: pl.DataFrame, totals: pl.DataFrame) -> pl.DataFrame:
     """
     ratios = totals.filter((pl.col("product_code") == TOTAL) & (pl.col("raking_status") == RAKED))
     rows = flows.drop("raked_fob_usd", strict=False).join(
-        ratios.select(*CORRIDOR, "raking_ratio"), on=list(CORRIDOR), how="left"
+        ratios.select(*CORRIDOR, "raking_ratio"), on=list(CORRIDOR), how="left", maintain_order="left"
     )
     raked = pl.col("reconciled_mean_fob_usd") * pl.col("raking_ratio")
     return conform(rows.with_columns(raked_fob_usd=raked), MIRROR_FLOWS, PAIR_KEY)

@@ -116,9 +116,13 @@ def fit_reliability(training: pl.DataFrame) -> ReliabilityModel:
         *("gap_log_ratio", "extra_variance", "previous_month_ratio", "distance_km", "is_contiguous"),
     )
     ordered = numbered.sort("frequency", "year", *_GROUPS, "gap_log_ratio", "extra_variance", "previous_month_ratio")
+    # Text is let go of: the numbers of every row are all that is needed from here on.
+    del training, numbered
     columns = _columns(ordered)
+    windows = _windows(ordered)
+    del ordered
     tables: list[tuple[pl.DataFrame, ...]] = []
-    for frequency, year, first, length in _windows(ordered):
+    for frequency, year, first, length in windows:
         rows = {name: values[first : first + length] for name, values in columns.items()}
         window = _Window(frequency, year, names["exporter"], names["importer"], chapters)
         tables.append(_fit_window(rows, window))
@@ -209,10 +213,8 @@ def _fit_window(rows: dict[str, np.ndarray[Any, Any]], window: _Window) -> tuple
     )
     arrivals = Arrivals(rows["previous_month_ratio"], rows["distance_km"], rows["is_contiguous"])
     fit = fit_variances(i, j, g, rows["gap_log_ratio"], rows["extra_variance"], arrivals)
-    # The same goods of the same corridor err alike month after month: they are one cluster. Rows are sorted by year,
-    # so that numbers of clusters are given by size of key and not by first row.
-    cells = (i * importers.size + j) * chapters.size + g
-    cluster = _present(cells, sizes[0] * sizes[1] * sizes[2])[1]
+    # The same goods of the same corridor err alike month after month: the cells of the fit are the clusters.
+    cluster = fit.cells.number()
     by_role = [
         _role_table(fit, window, role, taken, cluster, distance)
         for role, taken, distance in zip(("exporter", "importer"), (exporters, importers), fit.distances, strict=True)

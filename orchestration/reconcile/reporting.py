@@ -64,8 +64,8 @@ def months_only_chapters(declarations: pl.DataFrame) -> pl.DataFrame:
 
 def spoken_sides(declarations: pl.DataFrame) -> pl.DataFrame:
     """What each reporter filed at all: (reporter_code, side, chapter_code), one row each."""
-    rows = filed_rows(declarations).select("reporter_code", side=flow_side(), chapter_code=chapter())
-    return rows.unique().sort("reporter_code", "side", "chapter_code")
+    rows = filed_rows(declarations.lazy()).select("reporter_code", side=flow_side(), chapter_code=chapter())
+    return rows.unique().sort("reporter_code", "side", "chapter_code").collect()
 
 
 def speakers(spoken: pl.DataFrame, completeness: pl.DataFrame, chapters: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,10 @@ estimator (`variance_fit`).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from scipy.linalg import solve
 
 from orchestration.reconcile.effects_design import Array, Design, Index, in_one_thread
 
@@ -14,19 +17,20 @@ LEAST_DISTANCE_LOG = 0.01
 RIDGE = 1e-3
 
 
-def reporting_distances(i: Index, j: Index, g: Index, gap: Array) -> tuple[Array, Array]:
+def reporting_distances(i: Index, j: Index, g: Index, size: Array, count: Index) -> tuple[Array, Array]:
     """Distance of every exporter and of every importer (logarithm), at least LEAST_DISTANCE_LOG.
 
-    |ln(X / M_fob)| of two-sided pairs by least squares on effects of exporter, importer and chapter; half the mean
-    level goes to each role. Source: Gaulier and Zignago (2010), section 2.4 (there also weighted and by year).
+    Args: exporter, importer and chapter numbers of cells, with the sum of |ln(X / M_fob)| of their two-sided pairs and
+    the number of these. Least squares on effects of exporter, importer and chapter; half the mean level goes to each
+    role. Source: Gaulier and Zignago (2010), section 2.4 (there also weighted and by year).
     """
-    size = np.abs(gap)
     sizes = (int(i.max()) + 1, int(j.max()) + 1, int(g.max()) + 1)
-    design = Design(np.empty((gap.size, 0)), (i, j, g), sizes)
-    level = float(np.mean(size))
-    gram = design.gram(np.ones(gap.size)) + RIDGE * np.eye(design.width)
+    design = Design(np.empty((size.size, 0)), (i, j, g), sizes)
+    weight = count.astype(np.float64)
+    level = math.fsum(size) / math.fsum(weight)
+    gram = design.gram(weight) + RIDGE * np.eye(design.width)
     with in_one_thread():
-        effects = np.linalg.solve(gram, design.cross(size - level))
+        effects = solve(gram, design.cross(size - level * weight), assume_a="pos", check_finite=False)
     exporter, importer, _ = np.split(effects, np.cumsum(sizes)[:2])
     return _pinned(exporter, level), _pinned(importer, level)
 

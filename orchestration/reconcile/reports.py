@@ -57,11 +57,20 @@ def gap_variance() -> pl.Expr:
 def with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
     """Biases, sigmas and chapter effects of the window that ends in the period's year."""
     rows = valued.with_columns(_year=pl.col("period_start").dt.year().cast(pl.Int64))
+    if not rows.is_empty() and _is_constant(rows["_year"]) and _is_constant(rows["frequency"]):
+        # The rows of one period, as they come: they need not be taken apart.
+        frequency, year = rows.select("frequency", "_year").row(0)
+        own = (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year)
+        return _with_window(rows, model, own).drop("_year")
     parts = [
         _with_window(part, model, (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year))
         for (frequency, year), part in rows.group_by("frequency", "_year", maintain_order=True)
     ]
     return (pl.concat(parts) if parts else _with_window(rows, model, pl.lit(False))).drop("_year")
+
+
+def _is_constant(column: pl.Series) -> bool:
+    return bool((column == column.first()).all())
 
 
 def _with_window(rows: pl.DataFrame, model: ReliabilityModel, own: pl.Expr) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import polars as pl
 
+from orchestration.reconcile.edition_links import EditionSteps, edition_steps
 from orchestration.reconcile.schema import CORRIDOR
 
 CORRELATION_COLUMNS = ("hs_revision", "product_code", "older_hs_revision", "older_product_code")
@@ -35,6 +36,11 @@ class ReconcileTables:
     distances: pl.DataFrame | None = None
     hs_correlations: pl.DataFrame = field(default_factory=no_correlations)
 
+    @cached_property
+    def edition_steps(self) -> EditionSteps:
+        """The links between editions, walked once."""
+        return edition_steps(self.hs_correlations)
+
     def watched_products(self) -> pl.DataFrame:
         """Codes that never train the model, and their headings: one column product_code, sorted.
 
@@ -58,7 +64,9 @@ class ReconcileTables:
         """
         ends = corridors.select(CORRIDOR).unique().sort(CORRIDOR)
         flags = ("is_contiguous", "is_landlocked_exporter", "is_landlocked_importer")
-        return ends.join(self._known_corridors, on=list(CORRIDOR), how="left", maintain_order="left").with_columns(
+        # The few corridors at hand are picked out of all first: a hash of all would be made anew every time.
+        known = self._known_corridors.join(ends, on=list(CORRIDOR), how="semi")
+        return ends.join(known, on=list(CORRIDOR), how="left", maintain_order="left").with_columns(
             pl.col(flags).fill_null(False)
         )
 

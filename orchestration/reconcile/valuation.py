@@ -64,7 +64,7 @@ def with_fob_importers(pairs: pl.DataFrame, valuation_by_reporter_year: pl.DataF
     )
     return (
         pairs.with_columns(year=year)
-        .join(importers, on=["importer_code", "year"], how="left")
+        .join(importers, on=["importer_code", "year"], how="left", maintain_order="left")
         .with_columns(pl.col("is_fob_importer").fill_null(False))
     )
 
@@ -77,7 +77,10 @@ def apply_valuation(pairs: pl.DataFrame, model: ValuationModel, tables: Reconcil
     exp(-rate), gap = exporter minus importer, both FOB; logarithms NULL where a side is absent or zero.
     """
     require(pairs, PAIRS, "the pairs frame")
-    rows = model.predict(cif_sources(pairs, tables), tables)
+    beside = pairs.drop("distance_km", "is_contiguous", strict=False)
+    facts = tables.corridor_facts(beside)
+    rows = cif_sources(beside, tables).join(facts, on=list(CORRIDOR), how="left", maintain_order="left")
+    rows = model.predict(rows, tables)
     rate = (
         pl.when(pl.col("cif_source") == REPORTED)
         .then(pl.lit(0.0))
@@ -97,8 +100,6 @@ def apply_valuation(pairs: pl.DataFrame, model: ValuationModel, tables: Reconcil
         exporter_fob_usd=pl.col("exporter_value_usd"),
         importer_fob_usd=pl.col("importer_value_usd") * (-pl.col("_rate")).exp(),
     )
-    facts = tables.corridor_facts(rows).select(*CORRIDOR, "distance_km", "is_contiguous")
-    rows = rows.drop("distance_km", "is_contiguous", strict=False).join(facts, on=list(CORRIDOR), how="left")
     return conform(rows.with_columns(gap_columns()), VALUED, PAIR_KEY)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg import solve
 
 from orchestration.reconcile.arrival import PRIOR_ROWS, Arrivals, exporter_scale, pinned_groups, without_timing
 from orchestration.reconcile.effects_design import Array, Design, Index, in_one_thread
@@ -36,13 +37,49 @@ LONGEST_STEP_LOG = 2.0
 FEW_CLUSTERS = 5
 
 
-@dataclass
-class VarianceFit:
-    """State of the fit: group indices of each row, current biases, effects and variances (all in logarithms)."""
+@dataclass(frozen=True)
+class Cells:
+    """Rows that stand cell after cell: one exporter, importer and chapter each.
 
+    Biases and variances are the same in all of a cell, so that what a pass adds up by reporter is added up by cell
+    first, in one run through the rows, and by reporter from the few cells. starts: first row of each cell; length: its
+    rows; i, j, g: its numbers.
+    """
+
+    starts: Index
+    length: Index
     i: Index
     j: Index
     g: Index
+
+    def total(self, values: Array) -> Array:
+        """Sum of the rows of each cell."""
+        sums: Array = np.add.reduceat(values, self.starts)
+        return sums
+
+    def spread(self, values: Array) -> Array:
+        """The value of its cell for every row."""
+        return np.repeat(values, self.length)
+
+    def number(self) -> Index:
+        """The number of its cell for every row."""
+        return np.repeat(np.arange(self.starts.size), self.length)
+
+
+def cells_of(i: Index, j: Index, g: Index) -> tuple[Index, Cells]:
+    """The order in which rows stand cell after cell, each cell in its old order, and the cells."""
+    key = (i * (int(j.max()) + 1) + j) * (int(g.max()) + 1) + g
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    first = order[starts]
+    return order, Cells(starts, np.diff(starts, append=key.size), i[first], j[first], g[first])
+
+
+@dataclass
+class VarianceFit:
+    """State of the fit: the rows (cell after cell), current biases, effects and variances (all in logarithms)."""
+
+    cells: Cells
     gap: Array
     extra: Array
     arrivals: Arrivals
@@ -60,32 +97,47 @@ class VarianceFit:
 
     def __post_init__(self) -> None:
         """Start without any timing."""
-        self.design = Design(np.empty((self.gap.size, 0)), (self.i, self.j, self.g), self._sizes())
+        cells = self.cells
+        self.i, self.j, self.g = (cells.spread(number) for number in (cells.i, cells.j, cells.g))
+        self.design = Design(np.empty((cells.starts.size, 0)), (cells.i, cells.j, cells.g), self._sizes())
         self.var_t = np.where(pinned_groups(), 0.0, START_TIMING_VARIANCE)
         self.last_step = np.zeros(self.var_x.size + self.var_m.size + int(np.count_nonzero(~pinned_groups())))
         self._take_timing()
 
     def _take_timing(self) -> None:
         """What follows from the lag shares: moved gaps, variance groups, what is left of the exporters' variances."""
-        self.t = self.arrivals.group()
+        share = self.arrivals.share()
+        self.t = self.arrivals.group(share)
         self.moved_gap = self.gap + self.arrivals.shift()
-        self.scale_x = exporter_scale(self.arrivals.share())
+        self.scale_x = exporter_scale(share)
+        self.late_rows = np.flatnonzero(~pinned_groups()[self.t])
+        self._take_variances()
+
+    def _take_variances(self) -> None:
+        """What follows from the variances: the parts of each row's variance, and their sum."""
+        cells = self.cells
+        self.parts = (
+            self.scale_x * cells.spread(self.var_x[cells.i]),
+            cells.spread(self.var_m[cells.j]),
+            self.var_t[self.t],
+        )
+        self.total = self.parts[0] + self.parts[1] + self.parts[2] + self.extra
 
     def update_timing(self) -> None:
         """Lag shares by distance from the gaps as filed, everything else held."""
         unmoved = self.residual() - self.moved_gap + self.gap
-        rest = self.var_m[self.j] + self.var_t[self.t] + self.extra
-        self.arrivals.update(unmoved, self.var_x[self.i], rest, STUDENT_DEGREES)
+        rest = self.parts[1] + self.parts[2] + self.extra
+        self.arrivals.update(unmoved, self.cells.spread(self.var_x[self.cells.i]), rest, STUDENT_DEGREES)
         self._take_timing()
 
     def residual(self) -> Array:
         """What biases and chapter effects leave of the gap."""
-        return self.moved_gap - self.bias_x[self.i] + self.bias_m[self.j] - self.effect[self.g]
+        cells = self.cells
+        return self.moved_gap - cells.spread(self.bias_x[cells.i] - self.bias_m[cells.j] + self.effect[cells.g])
 
     def total_variance(self) -> Array:
         """Variance of each row's gap."""
-        total: Array = self.scale_x * self.var_x[self.i] + self.var_m[self.j] + self.var_t[self.t] + self.extra
-        return total
+        return self.total
 
     def student(self, residual: Array, total: Array) -> Array:
         """Robust weight of each row: that of a Student t with few degrees of freedom."""
@@ -104,10 +156,12 @@ class VarianceFit:
         Solved at once, so that neither role goes first. The free chapter effects take up every common shift: the
         prior is then least where sum b = sum c = 0.
         """
-        weight, design = self.precision(), self.design
+        precision, design = self.precision(), self.design
+        weight, weighed_gap = self.cells.total(precision), self.cells.total(precision * self.moved_gap)
         ridge = np.full(design.width, 1.0 / PRIOR_BIAS_VARIANCE)
         ridge[self.bias_x.size + self.bias_m.size :] = 0.0
-        beta = np.linalg.solve(design.gram(weight) + np.diag(ridge), design.cross(weight * self.moved_gap))
+        gram = design.gram(weight) + np.diag(ridge)
+        beta = solve(gram, design.cross(weighed_gap), assume_a="pos", check_finite=False)
         self.bias_x, minus_bias_m, self.effect = np.split(beta, np.cumsum(self._sizes())[:2])
         self.bias_m = -minus_bias_m
 
@@ -123,18 +177,18 @@ class VarianceFit:
         between them. Geometric, so that a few bad reporters do not make the good ones look bad. Returns the largest
         change of a logarithm of a reporter's variance, or less where its standard error is large.
         """
-        own = (self.scale_x * self.var_x[self.i], self.var_m[self.j], self.var_t[self.t])
-        total = own[0] + own[1] + own[2] + self.extra
-        square = self.residual() ** 2 / total
+        square = self.residual() ** 2 / self.total
         pull = (STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0
-        shares = tuple(part / total for part in own)
+        shares = tuple(part / self.total for part in self.parts)
         variances, prior, counts = self._priors()
         score, information = self._score(shares, pull), self._information(shares)
         drawn = prior / variances
         score += 0.5 * counts * (drawn - 1.0)
         # The curvature of the prior; at least a little, so that a variance far above it does not overshoot.
         information[np.diag_indices_from(information)] += 0.5 * counts * np.maximum(drawn, 0.1)
-        step = np.clip(np.linalg.solve(information, score), -LONGEST_STEP_LOG, LONGEST_STEP_LOG)
+        step = np.clip(
+            solve(information, score, assume_a="pos", check_finite=False), -LONGEST_STEP_LOG, LONGEST_STEP_LOG
+        )
         # A variance that is small beside its partners' has more curvature than expected: its steps go to and fro. Half
         # of such a step ends near the middle.
         step = np.where(step * self.last_step < 0, step / 2.0, step)
@@ -155,28 +209,29 @@ class VarianceFit:
 
     def _score(self, shares: tuple[Array, ...], pull: Array) -> Array:
         """Slope of the Student likelihood in the logarithm of every variance."""
-        sizes = (self.var_x.size, self.var_m.size, self.var_t.size)
-        parts = [
-            0.5 * np.bincount(index, share * pull, size)
-            for index, share, size in zip((self.i, self.j, self.t), shares, sizes, strict=True)
-        ]
-        return np.concatenate([parts[0], parts[1], parts[2][~pinned_groups()]])
+        cells, late = self.cells, self.late_rows
+        parts = (
+            np.bincount(cells.i, cells.total(shares[0] * pull), self.var_x.size),
+            np.bincount(cells.j, cells.total(shares[1] * pull), self.var_m.size),
+            np.bincount(self.t[late], shares[2][late] * pull[late], self.var_t.size)[~pinned_groups()],
+        )
+        return 0.5 * np.concatenate(parts)
 
     def _information(self, shares: tuple[Array, ...]) -> Array:
         """Expected curvature: nu / (2 (nu + 3)) times the products of shares (Lange and others 1989)."""
+        cells, late = self.cells, self.late_rows
         sizes = (self.var_x.size, self.var_m.size, self.var_t.size)
-        indices = (self.i, self.j, self.t)
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        matrix = np.zeros((starts[-1], starts[-1]))
-        for one in range(3):
-            diagonal = np.arange(starts[one], starts[one + 1])
-            matrix[diagonal, diagonal] = np.bincount(indices[one], shares[one] ** 2, sizes[one])
-            for other in range(one):
-                flat = indices[one] * sizes[other] + indices[other]
-                block = np.bincount(flat, shares[one] * shares[other], sizes[one] * sizes[other])
-                block = block.reshape(sizes[one], sizes[other])
-                matrix[starts[one] : starts[one + 1], starts[other] : starts[other + 1]] = block
-                matrix[starts[other] : starts[other + 1], starts[one] : starts[one + 1]] = block.T
+        x, m, t = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:2])
+        matrix = np.zeros((sum(sizes), sum(sizes)))
+        matrix[x, x] = np.bincount(cells.i, cells.total(shares[0] ** 2), sizes[0])
+        matrix[m, m] = np.bincount(cells.j, cells.total(shares[1] ** 2), sizes[1])
+        timed = self.t[late]
+        matrix[t, t] = np.bincount(timed, shares[2][late] ** 2, sizes[2])
+        met = _meetings(cells.j, cells.i, cells.total(shares[1] * shares[0]), sizes[1], sizes[0])
+        matrix[np.ix_(m, x)], matrix[np.ix_(x, m)] = met, met.T
+        for number, other, size, place in ((self.i, 0, sizes[0], x), (self.j, 1, sizes[1], m)):
+            met = _meetings(timed, number[late], shares[2][late] * shares[other][late], sizes[2], size)
+            matrix[np.ix_(t, place)], matrix[np.ix_(place, t)] = met, met.T
         kept = np.concatenate([np.ones(sizes[0] + sizes[1], dtype=np.bool_), ~pinned_groups()])
         curvature: Array = STUDENT_DEGREES / (2 * (STUDENT_DEGREES + 3)) * matrix[np.ix_(kept, kept)]
         return curvature
@@ -187,6 +242,7 @@ class VarianceFit:
         floor = np.where(np.arange(step.size) < reporters, SIGMA_FLOOR_LOG**2, TIMING_FLOOR)
         fresh = np.maximum(variances * np.exp(step), floor)
         self.var_x, self.var_m, self.var_t[~pinned_groups()] = np.split(fresh, [self.var_x.size, reporters])
+        self._take_variances()
         moved: Array = np.log(fresh / variances)
         return moved
 
@@ -201,6 +257,7 @@ class VarianceFit:
         self.var_x = np.maximum(self.var_x * self.calibration, SIGMA_FLOOR_LOG**2)
         self.var_m = np.maximum(self.var_m * self.calibration, SIGMA_FLOOR_LOG**2)
         self.var_t = self.var_t * self.calibration
+        self._take_variances()
 
     def tail_ratio(self) -> float:
         """How much wider than a normal's the middle nine tenths of the standardised residuals are; at least 1."""
@@ -262,16 +319,16 @@ def fit_variances(
     L = ln X - ln M_fob, variance known beside the reporters' (of the margin), and the timing of arrival (default:
     none). Starts from the reporting distances, the same way for both roles.
     """
-    distances = reporting_distances(i, j, g, gap)
+    order, cells = cells_of(i, j, g)
+    gap = gap[order]
+    distances = reporting_distances(cells.i, cells.j, cells.g, cells.total(np.abs(gap)), cells.length)
     floor = START_FLOOR_LOG**2 / 2
     exporters, importers, chapters = (int(index.max()) + 1 for index in (i, j, g))
     fit = VarianceFit(
-        i=i,
-        j=j,
-        g=g,
+        cells=cells,
         gap=gap,
-        extra=extra,
-        arrivals=arrivals if arrivals is not None else without_timing(gap.size),
+        extra=extra[order],
+        arrivals=(arrivals if arrivals is not None else without_timing(gap.size)).take(order),
         bias_x=np.zeros(exporters),
         bias_m=np.zeros(importers),
         effect=np.zeros(chapters),
@@ -290,6 +347,12 @@ def fit_variances(
                 break
     fit.calibrate()
     return fit
+
+
+def _meetings(one: Index, other: Index, values: Array, size: int, other_size: int) -> Array:
+    """Sums of values by two numbers (size x other_size)."""
+    sums: Array = np.bincount(one * other_size + other, values, size * other_size).reshape(size, other_size)
+    return sums
 
 
 def _cluster_squares(index: Index, size: int, cluster: Index, score: Array) -> tuple[Array, Index]:

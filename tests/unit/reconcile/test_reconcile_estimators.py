@@ -102,7 +102,8 @@ def test_reporting_distances_are_largest_for_the_reporter_that_errs_most() -> No
     i, j = random.integers(0, 6, (2, 30_000))
     sigma_x = np.array([0.1, 0.1, 0.8, 0.1, 0.1, 0.1])
     gap = random.normal(size=i.size) * np.sqrt(sigma_x[i] ** 2 + 0.1**2)
-    exporter, importer = reporting_distances(i, j, np.zeros(i.size, dtype=np.int64), gap)
+    alone = np.ones(i.size, dtype=np.int64)
+    exporter, importer = reporting_distances(i, j, np.zeros(i.size, dtype=np.int64), np.abs(gap), alone)
     assert int(np.argmax(exporter)) == 2
     assert exporter[2] > 4 * np.median(exporter)
     # The published decomposition is additive: a bad partner must not look like a bad reporter of the other role.
