@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
+import hypothesis
 import pytest
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+# How long an example takes tells of the machine and not of the code: a busy one must not make a property fail.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class VarianceFit:
     def __post_init__(self) -> None:
         """Start without any timing."""
         cells = self.cells
-        self.i, self.j, self.g = (cells.spread(number) for number in (cells.i, cells.j, cells.g))
+        self.i, self.j, self.g = (np.repeat(number, cells.length) for number in (cells.i, cells.j, cells.g))
         self.design = Design(np.empty((cells.starts.size, 0)), (cells.i, cells.j, cells.g), self._sizes())
         self.var_t = np.where(pinned_groups(), 0.0, START_TIMING_VARIANCE)
         self.last_step = np.zeros(self.var_x.size + self.var_m.size + int(np.count_nonzero(~pinned_groups())))
@@ -215,7 +215,8 @@ class VarianceFit:
             np.bincount(cells.j, cells.total(shares[1] * pull), self.var_m.size),
             np.bincount(self.t[late], shares[2][late] * pull[late], self.var_t.size)[~pinned_groups()],
         )
-        return 0.5 * np.concatenate(parts)
+        slope: Array = np.concatenate([part.astype(np.float64) for part in parts])
+        return slope / 2.0
 
     def _information(self, shares: tuple[Array, ...]) -> Array:
         """Expected curvature: nu / (2 (nu + 3)) times the products of shares (Lange and others 1989)."""
@@ -351,8 +352,8 @@ def fit_variances(
 
 def _meetings(one: Index, other: Index, values: Array, size: int, other_size: int) -> Array:
     """Sums of values by two numbers (size x other_size)."""
-    sums: Array = np.bincount(one * other_size + other, values, size * other_size).reshape(size, other_size)
-    return sums
+    sums: Array = np.bincount(one * other_size + other, values, size * other_size).astype(np.float64)
+    return sums.reshape(size, other_size)
 
 
 def _cluster_squares(index: Index, size: int, cluster: Index, score: Array) -> tuple[Array, Index]:
