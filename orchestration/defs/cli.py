@@ -186,7 +186,7 @@ def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
     paths = DataPaths(settings.data_folder)
     try:
         with open_client(settings, paths, "plan") as (client, book):
-            plan = plan_pull(settings, paths, look(client, settings), book.left_today())
+            plan = plan_pull(settings, paths, look(client, settings, paths), book.left_today())
     except ApiError as error:
         print(f"No plan could be made: {error}")
         return REFUSED

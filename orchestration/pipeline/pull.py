@@ -33,7 +33,7 @@ import polars as pl
 
 from orchestration.comtrade.api.bodies import read_rows
 from orchestration.comtrade.api.client import Client
-from orchestration.comtrade.api.errors import AddressTooLong, BadBody, Passing, QuotaSpent
+from orchestration.comtrade.api.errors import AddressTooLong, BadBody, Passing, QuotaSpent, ServerFailing
 from orchestration.comtrade.api.limits import KNOWN_CAPS, PREVIEW_ROWS, Limits
 from orchestration.comtrade.api.packing import PullCost, cost, pack
 from orchestration.comtrade.api.quota import CallBook, key_name_of
@@ -169,14 +169,19 @@ def _server(settings: Settings, key: str | None) -> Iterator[tuple[str, str | No
         raise PlanError(str(error)) from error
 
 
-def look(client: Client, settings: Settings) -> list[Version]:
+def look(client: Client, settings: Settings, paths: DataPaths) -> list[Version]:
     """The versions that the API holds now, of what the settings ask for; one call a frequency, another one when the
-    list is empty: it is believed when it comes twice.
+    list is empty: it is believed when it comes twice and nothing of the frequency was known before. Writes nothing.
+
+    Raises ServerFailing when a list is empty although data sets of its frequency have landed or stood on the last one.
     """
     found: list[Version] = []
     for frequency in settings.api_frequencies:
         asked = (TYPE_CODE, frequency, SEARCH_CODE)
-        found += client.availability(*asked) or client.availability(*asked)
+        listed = client.availability(*asked) or client.availability(*asked)
+        if not listed:
+            _refuse_to_forget(paths, frequency)
+        found += listed
     reporters = set(settings.api_reporters.split(",")) if settings.api_reporters else None
     first, last = settings.api_first_year or 0, settings.api_last_year or 9999
     return sorted(
@@ -188,14 +193,30 @@ def look(client: Client, settings: Settings) -> list[Version]:
     )
 
 
+def _refuse_to_forget(paths: DataPaths, frequency: str) -> None:
+    """Raise ServerFailing when data sets of a frequency are known, by the ledger or the list of the last look: the API
+    withdraws some of them at times, and never all.
+    """
+    known = {version.data_set.name for version in read_availability(paths) if version.data_set.frequency == frequency}
+    known |= {name for name in landed_names(paths) if name.split("-")[1] == frequency}
+    if known:
+        raise ServerFailing(
+            f"the availability list of frequency {frequency} came empty twice, while {len(known):,} of its data sets "
+            "have landed or stood on the list before",
+            "believed, it would say that nothing is new, and revisions would go unseen",
+            "start the pull again later; if it goes on, look at the status of the API; if it holds none of them any "
+            "more, take the frequency out of MIRROR_API_FREQUENCIES",
+        )
+
+
 def look_and_keep(client: Client, settings: Settings, paths: DataPaths) -> list[Version]:
     """What `look` finds, kept for `read_availability`; a doubtful list is kept whole and asked for again, as data sets
-    are. Raises BadBody when it stays doubtful.
+    are. Raises BadBody when it stays doubtful, and what `look` raises.
     """
     answers = 1
     while True:
         try:
-            available = look(client, settings)
+            available = look(client, settings, paths)
             break
         except BadBody as error:
             LOG.warning("%s; kept as %s", error.what, _keep(paths, error).name)

@@ -559,6 +559,37 @@ def test_a_pull_is_resumable_and_keeps_the_list_when_it_stays_doubtful(tmp_path:
         assert len(found.kept_bodies()) == 1
 
 
+def test_a_pull_is_resumable_when_the_list_comes_empty_after_something_has_landed(world: Pulling) -> None:
+    """An empty list was once believed: the pull called itself complete, and the kept list was lost."""
+    world.pull()
+    before = read_availability(world.paths)
+    world.stand_in.set_faults(always("empty", AVAILABILITY))
+    done = world.pull()
+    assert (done.status, done.calls, done.is_quota_spent) == (RESUMABLE, 2, False)
+    assert "of frequency A came empty twice, while 3 of its data sets" in done.why
+    assert "revisions would go unseen" in done.why
+    assert "MIRROR_API_FREQUENCIES" in done.why
+    assert read_availability(world.paths) == before
+    # The ledger alone tells as well: the kept list may be gone, or that of other years.
+    (world.paths.pull / "availability.json").unlink()
+    assert world.pull().status == RESUMABLE
+
+
+def test_a_pull_is_resumable_when_the_list_comes_empty_after_it_named_data_sets(tmp_path: Path) -> None:
+    with pulling(tmp_path, *WORLD, faults=always("empty")) as found:
+        found.pull()
+        assert found.ledger == []
+        found.stand_in.set_faults(always("empty", AVAILABILITY))
+        assert found.pull().status == RESUMABLE
+
+
+def test_an_empty_list_is_believed_when_nothing_of_its_frequency_was_known(tmp_path: Path) -> None:
+    with pulling(tmp_path, data_set(156, "2022")) as found:
+        for _ in range(2):
+            assert found.pull().status == COMPLETE
+        assert [entry.period_keys for entry in found.ledger] == [("A-2022",)]
+
+
 def test_nothing_new_lands_when_a_landing_was_killed_before_its_ledger_rows(world: Pulling) -> None:
     world.pull()
     before = {path: path.read_bytes() for path in world.paths.landed.rglob("*.parquet")}
