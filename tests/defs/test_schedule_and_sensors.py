@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -14,6 +16,7 @@ from orchestration.defs.release.assets import PUBLISHED
 from orchestration.defs.resources import Warehouse
 from orchestration.defs.schedules import make_schedule, request_for
 from orchestration.defs.sensors import make_sensors
+from orchestration.pipeline.plan import input_fingerprint
 from orchestration.sample import API_SCHEMA
 from orchestration.settings import Settings
 from tests.defs.releases_at_hand import published
@@ -107,6 +110,64 @@ def test_the_file_sensor_waits_when_the_source_is_the_planted_world(
     ) as context:
         answer = sensor(context)
     assert isinstance(answer, dg.SkipReason)
+
+
+@dataclass
+class Looks:
+    """The file sensor, look after look, as the daemon keeps its cursor."""
+
+    instance: dg.DagsterInstance
+    warehouse: Warehouse
+    cursor: str | None = None
+
+    def again(self) -> str:
+        """Why no run is asked for; empty when one is."""
+        sensor = next(s for s in make_sensors(self.warehouse.settings) if s.name == "new_files")
+        resources = {"warehouse": Warehouse(self.warehouse.settings)}
+        context = dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources=resources,
+            definitions=dg.Definitions(resources=resources),
+        )  # fmt: skip
+        with context:
+            told = sensor.evaluate_tick(context)
+        self.cursor = told.cursor
+        assert len(told.run_requests or ()) == (0 if told.skip_message else 1)
+        return told.skip_message or ""
+
+
+def test_a_run_is_asked_for_once_two_looks_found_the_same_files_when_one_is_being_copied(
+    instance: dg.DagsterInstance, warehouse: Warehouse, declarations: Path
+) -> None:
+    """The sensor once started on the first half of a file that was still being copied."""
+    looks, whole = Looks(instance, warehouse), (declarations / "a.parquet").read_bytes()
+    assert "new or still changing" in looks.again()
+    (declarations / "b.parquet").write_bytes(whole[:100])
+    assert "new or still changing" in looks.again()
+    (declarations / "b.parquet").write_bytes(whole)
+    assert "new or still changing" in looks.again()
+    assert looks.again() == ""
+    # Where room was made for a whole file before it was filled, only its time tells.
+    os.utime(declarations / "b.parquet", ns=(0, 0))
+    assert "new or still changing" in looks.again()
+    (declarations / "b.parquet").rename(declarations / "c.parquet")
+    assert "new or still changing" in looks.again()
+    (declarations / "vintages.csv").write_text("file,released_on\nc.parquet,2020-01-01\n", encoding="utf-8")
+    assert "new or still changing" in looks.again()
+    assert looks.again() == ""
+    published(warehouse, input_fingerprint(warehouse.settings))
+    assert "nothing new" in looks.again()
+
+
+def test_files_are_looked_at_twice_again_when_the_folder_was_gone_between_two_looks(
+    instance: dg.DagsterInstance, warehouse: Warehouse, declarations: Path
+) -> None:
+    looks = Looks(instance, warehouse)
+    looks.again()
+    away = declarations.rename(declarations.with_name("away"))
+    assert "does not exist" in looks.again()
+    away.rename(declarations)
+    assert "new or still changing" in looks.again()
+    assert looks.again() == ""
 
 
 @pytest.fixture
