@@ -154,7 +154,8 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
         print(f"  note: {note}")
     if done.unsettled:
         print(
-            f"  Not landed, as the answers were doubtful: {len(done.unsettled):,} data sets. They are asked for again."
+            f"  Not landed, as answers were doubtful or requests refused: {len(done.unsettled):,} data sets. The next "
+            "pull asks for them again."
         )
     for one in done.unsettled[:SHOWN_NOTES]:
         print(f"  not landed: {one.source_file}: {one.what}; {one.how_to_mend}")

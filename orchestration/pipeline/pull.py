@@ -8,7 +8,8 @@ landed at once. Anything else - another number of rows, a body that is cut short
 should be - is a doubt: what came is kept and the data set is asked for again. A doubt that comes back the same, row by
 row, is believed and noted in the ledger (the reader flags what it did not understand, and the contract books it as
 quarantine with its value); an empty answer is not believed while the list states rows. What stays doubtful is reported
-and asked for again by the next pull.
+and asked for again by the next pull. So are data sets of which the API refuses a request, with its words. A pull stops
+where whoever asks is refused (`KeyRefused`, `AccessRefused`), or three requests before anything was answered.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ import polars as pl
 
 from orchestration.comtrade.api.bodies import read_rows
 from orchestration.comtrade.api.client import Client
-from orchestration.comtrade.api.errors import AddressTooLong, BadBody, Passing, QuotaSpent, ServerFailing
+from orchestration.comtrade.api.errors import (
+    AccessRefused,
+    AddressTooLong,
+    BadBody,
+    Passing,
+    QuotaSpent,
+    RequestRefused,
+    ServerFailing,
+)
 from orchestration.comtrade.api.limits import KNOWN_CAPS, PREVIEW_ROWS, Limits
 from orchestration.comtrade.api.packing import PullCost, cost, pack
 from orchestration.comtrade.api.quota import CallBook, key_name_of
@@ -57,6 +66,8 @@ COMPLETE, RESUMABLE = "complete", "resumable"
 _FILL_WHEN_KNOWN, _FILL_WHEN_BLIND = 0.9, 0.6
 # After a doubt the availability list is read again: a data set may have been revised while it was asked for.
 _LOOKS = 3
+# So many requests refused before anything was answered are no accident of one data set.
+_REFUSALS_AT_MOST = 3
 _DIGEST_DIGITS = 12
 _KEY_COLUMNS = ("flowCode", "partnerCode", "partner2Code", "cmdCode", "customsCode", "mosCode", "motCode")
 _DATA_SET_COLUMNS = ("typeCode", "freqCode", "period", "reporterCode", "classificationCode")
@@ -283,7 +294,8 @@ def pull(
     """Land every version that is new or revised (of some periods when named), in as few calls as can be.
 
     Ends with status `resumable` when the quota is spent or the API stays silent: what has landed is kept, and the next
-    pull goes on from there. Raises KeyRefused and RequestRefused: those need somebody.
+    pull goes on from there. Raises KeyRefused and AccessRefused, and RequestRefused for a list or when the first three
+    requests for rows are refused, one after the other: those need somebody.
     """
     only = set(period_keys) if period_keys is not None else None
     worker = _Pull(settings, paths, reference, client, book, pull_id)
@@ -374,6 +386,10 @@ class _Pull:
     _bodies: dict[str, _Doubt] = field(default_factory=dict)
     _divisions: dict[DataRequest, _Division] = field(default_factory=dict)
     _cells: dict[tuple[str, str, str], list[Version]] = field(default_factory=dict)
+    _refused: set[DataSet] = field(default_factory=set)
+    _refusals: int = 0
+    _round: int = 0
+    _is_answered: bool = False
 
     def __post_init__(self) -> None:
         self._limits = limits_of(self.settings)
@@ -381,6 +397,7 @@ class _Pull:
         self._started = time.monotonic()
         self._partners = self.reference.places["place_code"].sort().to_list()
         self._products = self.reference.hs_codes["product_code"].sort().to_list()
+        self._doubted_before = {refusal.source_file for refusal in read_unsettled(self.paths)}
 
     def work_off(self, plan: PullPlan) -> None:
         """Ask until every wanted version has landed or stays doubtful."""
@@ -392,7 +409,8 @@ class _Pull:
             self._cells[key.frequency, key.reporter_code, key.period].append(version)
         self._planned_rows = self.rows + plan.cost.rows
         self._doubts = {key: doubt for key, doubt in self._doubts.items() if key in self._wanted}
-        self._queue.extend(plan.requests)
+        self._queue.extend(self._in_turn(plan.requests))
+        self._round += 1
         while self._queue:
             while self._queue:
                 self._ask(self._queue.popleft())
@@ -400,9 +418,31 @@ class _Pull:
             if self.settings.source == "preview":
                 self._queue.extend(_request_of(version.data_set) for version in sorted(again))
                 continue
-            standing = [v for v in plan.available if v not in again and v.data_set not in self._wanted]
+            others = self._refused.union(v.data_set for v in plan.available if v.data_set not in self._wanted)
+            standing = [v for v in plan.available if v not in again and v.data_set in others]
             self._queue.extend(pack(again, standing, self._limits))
         self._remove_parts(plan)
+
+    def _in_turn(self, requests: Sequence[DataRequest]) -> list[DataRequest]:
+        """Requests in the order in which they are made: last those of data sets that were doubtful before, so that one
+        that is always refused holds up no other.
+
+        What this pull was refused is asked for in halves in its second round, in quarters in its third: where a request
+        is refused for one of its data sets, the others land. One that was asked for alone is not asked for again.
+        """
+        found = [one for request in requests for one in self._divided_when_refused(request)]
+        return sorted(found, key=lambda request: self._was_doubted(self._versions(request)))
+
+    def _divided_when_refused(self, request: DataRequest) -> list[DataRequest]:
+        if not any(version.data_set in self._refused for version in self._versions(request)):
+            return [request]
+        parts = [request]
+        for _ in range(self._round):
+            parts = [part for one in parts for part in _cells_apart(one)]
+        return [part for part in parts if self._versions(part)] if len(parts) > 1 else []
+
+    def _was_doubted(self, versions: Iterable[Version]) -> bool:
+        return any(version.source_file in self._doubted_before for version in versions)
 
     def _remove_parts(self, plan: PullPlan) -> None:
         """Remove parts that nobody waits for: of what this pull asked for, and of versions no longer to land. Those of
@@ -459,6 +499,11 @@ class _Pull:
         except AddressTooLong as error:  # The API takes less than the settings say.
             LOG.warning("%s; asking for less at a time", error)
             self._divide(request)
+            return
+        except AccessRefused:
+            raise
+        except RequestRefused as error:
+            self._refuse(request, error)
             return
         if found is None:
             return
@@ -607,6 +652,7 @@ class _Pull:
         """
         try:
             body = self.client.data(request)
+            self._is_answered = True
             rows = read_rows(body.content).with_columns(
                 quarantine_field=pl.lit(None, pl.String), quarantine_value=pl.lit(None, pl.String)
             )
@@ -616,6 +662,7 @@ class _Pull:
 
     def _bad_body(self, request: DataRequest, error: BadBody) -> tuple[pl.DataFrame, str] | None:
         """Keep the body whole; believe what can be read of it when it comes a second time, else ask again."""
+        self._is_answered = True
         kept = _keep(self.paths, error)
         LOG.warning("%s; kept as %s", error.what, kept.name)
         doubt = self._bodies.setdefault(request.request_id, _Doubt())
@@ -630,6 +677,25 @@ class _Pull:
         else:
             self._queue.appendleft(request)
         return None
+
+    def _refuse(self, request: DataRequest, error: RequestRefused) -> None:
+        """Go on with the others when the API refuses a request. Raises RequestRefused when it has answered none so far
+        and refused several, of data sets that were not doubtful before: then it is not about one of them.
+        """
+        versions = self._versions(request)
+        if self._round == 1 and not self._was_doubted(versions):
+            self._refusals += 1
+        if self._refusals >= _REFUSALS_AT_MOST and not self._is_answered:
+            raise RequestRefused(
+                f"the API refused the first {self._refusals} requests, one after the other; the last one: {error.what}",
+                "it is not about one data set: every other request would be refused as well, and cost a call",
+                "compare the requests in the record of calls with the documentation of the API, and the settings "
+                "MIRROR_API_* with what the key may ask for",
+            ) from error
+        LOG.warning("%s; going on without its %d data sets", error.what, len(versions))
+        others = f" for it and {len(versions) - 1} other data sets" if len(versions) > 1 else ""
+        self._refused |= {version.data_set for version in versions}
+        self._doubt_all(request, error.what + others, error.why_it_matters, error.how_to_mend)
 
     def _doubt_all(self, request: DataRequest, what: str, why_it_matters: str, how_to_mend: str) -> None:
         """Give up a request for this pull: every data set in it stays doubtful."""
@@ -791,6 +857,12 @@ def _request_of(data_set: DataSet) -> DataRequest:
 def _whole(request: DataRequest) -> DataRequest:
     """The request that a part belongs to."""
     return replace(request, products=None, partners=None)
+
+
+def _cells_apart(request: DataRequest) -> tuple[DataRequest, ...]:
+    """A request in two halves, by periods or else by reporters; as it is when it asks for a single one of both."""
+    one_cell = len(request.periods) == len(request.reporters) == 1
+    return (request,) if one_cell else request.narrower((), ())
 
 
 def _api_part(rows: pl.DataFrame) -> pl.DataFrame:
