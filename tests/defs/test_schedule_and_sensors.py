@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_a_run_over_every_period_is_asked_for_when_files_are_new(
     assert isinstance(request, dg.RunRequest)
     assert request.tags[RANGE_START_TAG] == "A-2019"
     assert request.tags[RANGE_END_TAG] == "A-2020"
-    assert request.run_key == warehouse.plan.run_id
+    assert request.run_key == f"{warehouse.plan.run_id} after 0 nothing"
     assert list(instance.get_dynamic_partitions(PERIOD_SET)) == ["A-2019", "A-2020"]
 
 
@@ -76,6 +77,41 @@ def test_a_run_is_asked_for_when_one_file_changes(
     frame = pl.read_parquet(declarations / "a.parquet").with_columns(primaryValue=pl.lit(101.0))
     frame.write_parquet(declarations / "b.parquet")
     assert isinstance(request_for(instance, Warehouse(warehouse.settings)), dg.RunRequest)
+
+
+def test_a_run_is_asked_for_anew_when_an_input_comes_back_after_others_were_published(
+    instance: dg.DagsterInstance, warehouse: Warehouse, declarations: Path
+) -> None:
+    """The key of a run once was that of its input for ever: of inputs A, B, A the third started no run."""
+    extra, keys = declarations / "b.parquet", list[str]()
+    for turn in range(5):
+        if turn % 2:
+            pl.read_parquet(declarations / "a.parquet").with_columns(primaryValue=pl.lit(101.0)).write_parquet(extra)
+        else:
+            extra.unlink(missing_ok=True)
+        request = request_for(instance, Warehouse(warehouse.settings))
+        assert isinstance(request, dg.RunRequest)
+        again = request_for(instance, Warehouse(warehouse.settings))
+        assert isinstance(again, dg.RunRequest)
+        # As long as nothing is published the orchestrator knows it for the same, also after a run that was refused.
+        assert again.run_key == request.run_key
+        keys.append(str(request.run_key))
+        shutil.rmtree(warehouse.paths.releases, ignore_errors=True)
+        published(warehouse, input_fingerprint(warehouse.settings))
+        instance.report_runless_asset_event(dg.AssetMaterialization(PUBLISHED))
+        assert isinstance(request_for(instance, Warehouse(warehouse.settings)), dg.SkipReason)
+    assert len(set(keys)) == 5
+
+
+def test_a_run_is_asked_for_anew_when_the_command_line_published_another_input_meanwhile(
+    instance: dg.DagsterInstance, warehouse: Warehouse
+) -> None:
+    before = request_for(instance, warehouse)
+    published(warehouse, "another input")
+    after = request_for(instance, warehouse)
+    assert isinstance(before, dg.RunRequest)
+    assert isinstance(after, dg.RunRequest)
+    assert before.run_key != after.run_key
 
 
 def test_the_tick_is_skipped_with_a_reason_when_the_folder_is_gone(
