@@ -464,10 +464,11 @@ class _Pull:
 
     def summary(self, status: str, why: str) -> PullSummary:
         """What the pull did so far; what stayed doubtful is written beside the ledger too."""
+        # Where a pull was stopped, some were not yet asked for as often as is worth it: these are still to land.
         unsettled = tuple(
             FileRefusal(self._wanted[key].source_file, doubt.what, doubt.why_it_matters, doubt.how_to_mend)
             for key, doubt in sorted(self._doubts.items())
-            if key in self._wanted
+            if key in self._wanted and doubt.answers >= self._limits.answers_per_data_set
         )
         # An earlier doubt stands until its data set lands or is listed anew: this pull may not have asked for it.
         names = {v.source_file for v in versions_to_land(self.paths, read_availability(self.paths))}

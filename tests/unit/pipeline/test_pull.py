@@ -399,6 +399,26 @@ def test_an_empty_answer_is_never_believed_when_the_list_states_rows(tmp_path: P
         assert_all_landed_once(found, ONE)
 
 
+def test_a_data_set_is_still_to_land_and_not_doubtful_when_the_quota_ends_after_one_answer(tmp_path: Path) -> None:
+    """One short answer, then the end of the quota: the refresh once did not wait for it."""
+    script = {1: Fault("capped", rows=4), 2: Fault("out_of_quota")}
+    with pulling(tmp_path, ONE, faults=Faults.scripted(script)) as found:
+        done = found.pull()
+        assert (done.status, done.unsettled, read_unsettled(found.paths)) == (RESUMABLE, (), ())
+        assert found.pull(day=1).status == COMPLETE
+        assert_all_landed_once(found, ONE)
+
+
+def test_a_data_set_stays_doubtful_when_the_quota_ends_after_it_was_given_up(tmp_path: Path) -> None:
+    with pulling(tmp_path, ONE, faults=always("empty")) as found:
+        found.settings = found.settings.model_copy(update={"api_calls_a_day": 3 + Limits().answers_per_data_set})
+        done = found.pull()
+        assert done.status == RESUMABLE
+        (one,) = done.unsettled
+        assert "came with 0 rows" in one.what
+        assert read_unsettled(found.paths) == done.unsettled
+
+
 @pytest.mark.parametrize(
     ("fault", "field", "value", "flagged"),
     [
