@@ -40,20 +40,21 @@ def round_of(settings: Settings, instance: dg.DagsterInstance, now: datetime) ->
     """What the daily look leads to: its run, the pulls, the refresh."""
     definitions = build_definitions(settings, ensure_manifest(settings.dbt_dir))
 
-    def run(job: str, tags: Mapping[str, str]) -> dg.ExecuteInProcessResult:
-        job_def = definitions.resolve_job_def(job)
-        outcome = job_def.execute_in_process(instance=instance, tags=dict(tags), run_config=QUIET)
+    def run(job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        job_def, tags = definitions.resolve_job_def(job), request.tags
+        config = {**QUIET, **request.run_config}
+        outcome = job_def.execute_in_process(instance=instance, tags=dict(tags), run_config=config)
         print(f"  ran {job} {tags.get('dagster/asset_partition_range_start', '')} "
               f"{tags.get('dagster/asset_partition_range_end', '')}".rstrip(), flush=True)  # fmt: skip
         return outcome
 
-    outcomes = [run("availability", {})]
+    outcomes = [run("availability", dg.RunRequest())]
     asked = pulls_for(instance, Warehouse(settings), now)
     assert isinstance(asked, list), asked.skip_message
-    outcomes += [run("pull", request.tags) for request in asked]
+    outcomes += [run("pull", request) for request in asked]
     refresh = refresh_for(instance, Warehouse(settings))
     assert isinstance(refresh, dg.RunRequest), refresh.skip_message
-    return [*outcomes, run("refresh", refresh.tags)]
+    return [*outcomes, run("refresh", refresh)]
 
 
 def partitions_done(outcomes: Sequence[dg.ExecuteInProcessResult]) -> dict[str, tuple[list[str], int]]:

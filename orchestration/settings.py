@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -23,6 +24,7 @@ _REPORTER_DIGITS = 3
 CHANNELS = ("log", "webhook", "email")
 _MAIL_ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
 _SERVER = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 _API_KEY = re.compile(r"[!-~]+")
 _CRON = re.compile(r"([0-9*,/-]+\s+){4}[0-9*,/-]+")
 
@@ -59,7 +61,8 @@ class Settings(BaseSettings):
     )
     api_address: str = Field(
         default=COMTRADE_ADDRESS,
-        description="Server of the API; `stand-in` starts a local one that serves the planted world, and needs no key.",
+        description="Server of the API (https where a key is set); `stand-in` starts a local one that serves the "
+        "planted world, and needs no key.",
     )
     api_frequencies: Literal["A", "M", "AM"] = Field(
         default="AM", description="What is pulled: annual data sets, monthly ones or both."
@@ -183,7 +186,7 @@ class Settings(BaseSettings):
     @field_validator("api_address")
     @classmethod
     def _server(cls, value: str) -> str:
-        if value != STAND_IN and not _SERVER.fullmatch(value):
+        if value != STAND_IN and not (_SERVER.fullmatch(value) and _is_well_formed(value)):
             raise ValueError(
                 "this is no address of a server; every call would be booked and none answered; write "
                 f"https://<server> (no user, no password, nothing behind a ?), or {STAND_IN} for the local one"
@@ -257,8 +260,20 @@ class Settings(BaseSettings):
                 "the source is `files` but no folder is named; without one there is nothing to read; "
                 "set MIRROR_DECLARATIONS (or run `make run SOURCE=files DECLARATIONS=<folder>`)"
             )
+        self._refuse_key_in_clear()
         self._refuse_incomplete_channels()
         return self
+
+    def _refuse_key_in_clear(self) -> None:
+        """The key goes out in a header of every call: encrypted, or no further than this machine."""
+        server = urlsplit(self.api_address)
+        if self.source != "api" or self.api_key is None or server.scheme != "http" or server.hostname in _THIS_MACHINE:
+            return
+        raise ValueError(
+            "MIRROR_API_ADDRESS begins with http://, so the key of the API would cross the network in clear; anybody "
+            "on the way could read it and use up its quota; write https://, or unset MIRROR_API_KEY (http is taken "
+            f"for {', '.join(_THIS_MACHINE)} only)"
+        )
 
     def _refuse_incomplete_channels(self) -> None:
         if "webhook" in self.channels and self.webhook_url is None:
@@ -314,6 +329,13 @@ class Settings(BaseSettings):
     def seeds_dir(self) -> Path:
         """Folder of the reference tables."""
         return self.dbt_dir / "seeds"
+
+
+def _is_well_formed(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).hostname)
+    except ValueError:  # A bracket without its other half, or no IPv6 address within the two.
+        return False
 
 
 def _listed(text: str) -> list[str]:

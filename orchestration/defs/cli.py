@@ -154,7 +154,8 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
         print(f"  note: {note}")
     if done.unsettled:
         print(
-            f"  Not landed, as the answers were doubtful: {len(done.unsettled):,} data sets. They are asked for again."
+            f"  Not landed, as answers were doubtful or requests refused: {len(done.unsettled):,} data sets. The next "
+            "pull asks for them again."
         )
     for one in done.unsettled[:SHOWN_NOTES]:
         print(f"  not landed: {one.source_file}: {one.what}; {one.how_to_mend}")
@@ -186,7 +187,7 @@ def plan_only(settings: Settings, _given: argparse.Namespace) -> int:
     paths = DataPaths(settings.data_folder)
     try:
         with open_client(settings, paths, "plan") as (client, book):
-            plan = plan_pull(settings, paths, look(client, settings), book.left_today())
+            plan = plan_pull(settings, paths, look(client, settings, paths), book.left_today())
     except ApiError as error:
         print(f"No plan could be made: {error}")
         return REFUSED

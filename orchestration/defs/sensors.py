@@ -11,6 +11,7 @@ from orchestration.defs.promises import RUN_ID_TAG, SENSOR_PRIORITY
 from orchestration.defs.release.assets import PUBLISHED
 from orchestration.defs.resources import WarehouseParameter
 from orchestration.defs.schedules import request_for
+from orchestration.pipeline.plan import PlanError, folder_state
 from orchestration.settings import Settings
 
 DELIVERY_SECONDS = 60
@@ -23,12 +24,26 @@ def make_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         name="new_files",
         job=refresh,
         minimum_interval_seconds=settings.sensor_seconds,
-        description="Starts a refresh when the declarations folder holds something not yet published.",
+        description="Starts a refresh when the declarations folder holds something not yet published and two looks "
+        "running found the same files.",
     )
     def _new_files(context: dg.SensorEvaluationContext, warehouse: WarehouseParameter) -> dg.RunRequest | dg.SkipReason:
         if warehouse.settings.source != "files":
             return dg.SkipReason(
                 f"the source is `{warehouse.settings.source}`; only a folder of files can receive new ones"
+            )
+        try:
+            state = folder_state(warehouse.settings)
+        except PlanError as error:
+            context.update_cursor("")
+            return dg.SkipReason(str(error))
+        before = context.cursor
+        context.update_cursor(state)
+        # A file of which half is copied would be read as it is, and refused or, worse, taken for whole.
+        if state != before:
+            return dg.SkipReason(
+                "the files of the declarations folder are new or still changing; a run starts once the next look finds "
+                "them the same"
             )
         return request_for(context.instance, warehouse, SENSOR_PRIORITY)
 

@@ -136,6 +136,25 @@ def source_files(settings: Settings) -> tuple[Path, list[Path]]:
     return folder, files
 
 
+def folder_state(settings: Settings) -> str:
+    """Fingerprint (as `combine` makes them) of what stands in the declarations folder: names, sizes in bytes and times
+    of change of its files and of its release dates; reads none of them. A file that is being copied makes another one.
+
+    Raises PlanError when there is no file.
+    """
+    folder, files = source_files(settings)
+    dates = folder / RELEASE_DATES_FILE
+    return combine(*(f"{name_in(folder, path)}:{_file_state(path)}" for path in (*files, dates)))
+
+
+def _file_state(path: Path) -> str:
+    try:
+        found = path.stat()
+    except FileNotFoundError:  # No release dates, or renamed since the folder was read: then the next look differs.
+        return "absent"
+    return f"{found.st_size}:{found.st_mtime_ns}"
+
+
 def _pulled(settings: Settings) -> list[LedgerEntry]:
     """Versions that pulls have landed, by delivery. Raises PlanError when there are none."""
     found = pulled_entries(DataPaths(settings.data_folder).ledger)

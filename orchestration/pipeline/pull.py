@@ -8,7 +8,8 @@ landed at once. Anything else - another number of rows, a body that is cut short
 should be - is a doubt: what came is kept and the data set is asked for again. A doubt that comes back the same, row by
 row, is believed and noted in the ledger (the reader flags what it did not understand, and the contract books it as
 quarantine with its value); an empty answer is not believed while the list states rows. What stays doubtful is reported
-and asked for again by the next pull.
+and asked for again by the next pull. So are data sets of which the API refuses a request, with its words. A pull stops
+where whoever asks is refused (`KeyRefused`, `AccessRefused`), or three requests before anything was answered.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ import polars as pl
 
 from orchestration.comtrade.api.bodies import read_rows
 from orchestration.comtrade.api.client import Client
-from orchestration.comtrade.api.errors import AddressTooLong, BadBody, Passing, QuotaSpent
+from orchestration.comtrade.api.errors import (
+    AccessRefused,
+    AddressTooLong,
+    BadBody,
+    Passing,
+    QuotaSpent,
+    RequestRefused,
+    ServerFailing,
+)
 from orchestration.comtrade.api.limits import KNOWN_CAPS, PREVIEW_ROWS, Limits
 from orchestration.comtrade.api.packing import PullCost, cost, pack
 from orchestration.comtrade.api.quota import CallBook, key_name_of
@@ -57,6 +66,8 @@ COMPLETE, RESUMABLE = "complete", "resumable"
 _FILL_WHEN_KNOWN, _FILL_WHEN_BLIND = 0.9, 0.6
 # After a doubt the availability list is read again: a data set may have been revised while it was asked for.
 _LOOKS = 3
+# So many requests refused before anything was answered are no accident of one data set.
+_REFUSALS_AT_MOST = 3
 _DIGEST_DIGITS = 12
 _KEY_COLUMNS = ("flowCode", "partnerCode", "partner2Code", "cmdCode", "customsCode", "mosCode", "motCode")
 _DATA_SET_COLUMNS = ("typeCode", "freqCode", "period", "reporterCode", "classificationCode")
@@ -169,14 +180,19 @@ def _server(settings: Settings, key: str | None) -> Iterator[tuple[str, str | No
         raise PlanError(str(error)) from error
 
 
-def look(client: Client, settings: Settings) -> list[Version]:
+def look(client: Client, settings: Settings, paths: DataPaths) -> list[Version]:
     """The versions that the API holds now, of what the settings ask for; one call a frequency, another one when the
-    list is empty: it is believed when it comes twice.
+    list is empty: it is believed when it comes twice and nothing of the frequency was known before. Writes nothing.
+
+    Raises ServerFailing when a list is empty although data sets of its frequency have landed or stood on the last one.
     """
     found: list[Version] = []
     for frequency in settings.api_frequencies:
         asked = (TYPE_CODE, frequency, SEARCH_CODE)
-        found += client.availability(*asked) or client.availability(*asked)
+        listed = client.availability(*asked) or client.availability(*asked)
+        if not listed:
+            _refuse_to_forget(paths, frequency)
+        found += listed
     reporters = set(settings.api_reporters.split(",")) if settings.api_reporters else None
     first, last = settings.api_first_year or 0, settings.api_last_year or 9999
     return sorted(
@@ -188,14 +204,30 @@ def look(client: Client, settings: Settings) -> list[Version]:
     )
 
 
+def _refuse_to_forget(paths: DataPaths, frequency: str) -> None:
+    """Raise ServerFailing when data sets of a frequency are known, by the ledger or the list of the last look: the API
+    withdraws some of them at times, and never all.
+    """
+    known = {version.data_set.name for version in read_availability(paths) if version.data_set.frequency == frequency}
+    known |= {name for name in landed_names(paths) if name.split("-")[1] == frequency}
+    if known:
+        raise ServerFailing(
+            f"the availability list of frequency {frequency} came empty twice, while {len(known):,} of its data sets "
+            "have landed or stood on the list before",
+            "believed, it would say that nothing is new, and revisions would go unseen",
+            "start the pull again later; if it goes on, look at the status of the API; if it holds none of them any "
+            "more, take the frequency out of MIRROR_API_FREQUENCIES",
+        )
+
+
 def look_and_keep(client: Client, settings: Settings, paths: DataPaths) -> list[Version]:
     """What `look` finds, kept for `read_availability`; a doubtful list is kept whole and asked for again, as data sets
-    are. Raises BadBody when it stays doubtful.
+    are. Raises BadBody when it stays doubtful, and what `look` raises.
     """
     answers = 1
     while True:
         try:
-            available = look(client, settings)
+            available = look(client, settings, paths)
             break
         except BadBody as error:
             LOG.warning("%s; kept as %s", error.what, _keep(paths, error).name)
@@ -262,7 +294,8 @@ def pull(
     """Land every version that is new or revised (of some periods when named), in as few calls as can be.
 
     Ends with status `resumable` when the quota is spent or the API stays silent: what has landed is kept, and the next
-    pull goes on from there. Raises KeyRefused and RequestRefused: those need somebody.
+    pull goes on from there. Raises KeyRefused and AccessRefused, and RequestRefused for a list or when the first three
+    requests for rows are refused, one after the other: those need somebody.
     """
     only = set(period_keys) if period_keys is not None else None
     worker = _Pull(settings, paths, reference, client, book, pull_id)
@@ -353,6 +386,10 @@ class _Pull:
     _bodies: dict[str, _Doubt] = field(default_factory=dict)
     _divisions: dict[DataRequest, _Division] = field(default_factory=dict)
     _cells: dict[tuple[str, str, str], list[Version]] = field(default_factory=dict)
+    _refused: set[DataSet] = field(default_factory=set)
+    _refusals: int = 0
+    _round: int = 0
+    _is_answered: bool = False
 
     def __post_init__(self) -> None:
         self._limits = limits_of(self.settings)
@@ -360,6 +397,7 @@ class _Pull:
         self._started = time.monotonic()
         self._partners = self.reference.places["place_code"].sort().to_list()
         self._products = self.reference.hs_codes["product_code"].sort().to_list()
+        self._doubted_before = {refusal.source_file for refusal in read_unsettled(self.paths)}
 
     def work_off(self, plan: PullPlan) -> None:
         """Ask until every wanted version has landed or stays doubtful."""
@@ -371,7 +409,8 @@ class _Pull:
             self._cells[key.frequency, key.reporter_code, key.period].append(version)
         self._planned_rows = self.rows + plan.cost.rows
         self._doubts = {key: doubt for key, doubt in self._doubts.items() if key in self._wanted}
-        self._queue.extend(plan.requests)
+        self._queue.extend(self._in_turn(plan.requests))
+        self._round += 1
         while self._queue:
             while self._queue:
                 self._ask(self._queue.popleft())
@@ -379,9 +418,31 @@ class _Pull:
             if self.settings.source == "preview":
                 self._queue.extend(_request_of(version.data_set) for version in sorted(again))
                 continue
-            standing = [v for v in plan.available if v not in again and v.data_set not in self._wanted]
+            others = self._refused.union(v.data_set for v in plan.available if v.data_set not in self._wanted)
+            standing = [v for v in plan.available if v not in again and v.data_set in others]
             self._queue.extend(pack(again, standing, self._limits))
         self._remove_parts(plan)
+
+    def _in_turn(self, requests: Sequence[DataRequest]) -> list[DataRequest]:
+        """Requests in the order in which they are made: last those of data sets that were doubtful before, so that one
+        that is always refused holds up no other.
+
+        What this pull was refused is asked for in halves in its second round, in quarters in its third: where a request
+        is refused for one of its data sets, the others land. One that was asked for alone is not asked for again.
+        """
+        found = [one for request in requests for one in self._divided_when_refused(request)]
+        return sorted(found, key=lambda request: self._was_doubted(self._versions(request)))
+
+    def _divided_when_refused(self, request: DataRequest) -> list[DataRequest]:
+        if not any(version.data_set in self._refused for version in self._versions(request)):
+            return [request]
+        parts = [request]
+        for _ in range(self._round):
+            parts = [part for one in parts for part in _cells_apart(one)]
+        return [part for part in parts if self._versions(part)] if len(parts) > 1 else []
+
+    def _was_doubted(self, versions: Iterable[Version]) -> bool:
+        return any(version.source_file in self._doubted_before for version in versions)
 
     def _remove_parts(self, plan: PullPlan) -> None:
         """Remove parts that nobody waits for: of what this pull asked for, and of versions no longer to land. Those of
@@ -403,10 +464,11 @@ class _Pull:
 
     def summary(self, status: str, why: str) -> PullSummary:
         """What the pull did so far; what stayed doubtful is written beside the ledger too."""
+        # Where a pull was stopped, some were not yet asked for as often as is worth it: these are still to land.
         unsettled = tuple(
             FileRefusal(self._wanted[key].source_file, doubt.what, doubt.why_it_matters, doubt.how_to_mend)
             for key, doubt in sorted(self._doubts.items())
-            if key in self._wanted
+            if key in self._wanted and doubt.answers >= self._limits.answers_per_data_set
         )
         # An earlier doubt stands until its data set lands or is listed anew: this pull may not have asked for it.
         names = {v.source_file for v in versions_to_land(self.paths, read_availability(self.paths))}
@@ -438,6 +500,11 @@ class _Pull:
         except AddressTooLong as error:  # The API takes less than the settings say.
             LOG.warning("%s; asking for less at a time", error)
             self._divide(request)
+            return
+        except AccessRefused:
+            raise
+        except RequestRefused as error:
+            self._refuse(request, error)
             return
         if found is None:
             return
@@ -586,6 +653,7 @@ class _Pull:
         """
         try:
             body = self.client.data(request)
+            self._is_answered = True
             rows = read_rows(body.content).with_columns(
                 quarantine_field=pl.lit(None, pl.String), quarantine_value=pl.lit(None, pl.String)
             )
@@ -595,6 +663,7 @@ class _Pull:
 
     def _bad_body(self, request: DataRequest, error: BadBody) -> tuple[pl.DataFrame, str] | None:
         """Keep the body whole; believe what can be read of it when it comes a second time, else ask again."""
+        self._is_answered = True
         kept = _keep(self.paths, error)
         LOG.warning("%s; kept as %s", error.what, kept.name)
         doubt = self._bodies.setdefault(request.request_id, _Doubt())
@@ -609,6 +678,25 @@ class _Pull:
         else:
             self._queue.appendleft(request)
         return None
+
+    def _refuse(self, request: DataRequest, error: RequestRefused) -> None:
+        """Go on with the others when the API refuses a request. Raises RequestRefused when it has answered none so far
+        and refused several, of data sets that were not doubtful before: then it is not about one of them.
+        """
+        versions = self._versions(request)
+        if self._round == 1 and not self._was_doubted(versions):
+            self._refusals += 1
+        if self._refusals >= _REFUSALS_AT_MOST and not self._is_answered:
+            raise RequestRefused(
+                f"the API refused the first {self._refusals} requests, one after the other; the last one: {error.what}",
+                "it is not about one data set: every other request would be refused as well, and cost a call",
+                "compare the requests in the record of calls with the documentation of the API, and the settings "
+                "MIRROR_API_* with what the key may ask for",
+            ) from error
+        LOG.warning("%s; going on without its %d data sets", error.what, len(versions))
+        others = f" for it and {len(versions) - 1} other data sets" if len(versions) > 1 else ""
+        self._refused |= {version.data_set for version in versions}
+        self._doubt_all(request, error.what + others, error.why_it_matters, error.how_to_mend)
 
     def _doubt_all(self, request: DataRequest, what: str, why_it_matters: str, how_to_mend: str) -> None:
         """Give up a request for this pull: every data set in it stays doubtful."""
@@ -770,6 +858,12 @@ def _request_of(data_set: DataSet) -> DataRequest:
 def _whole(request: DataRequest) -> DataRequest:
     """The request that a part belongs to."""
     return replace(request, products=None, partners=None)
+
+
+def _cells_apart(request: DataRequest) -> tuple[DataRequest, ...]:
+    """A request in two halves, by periods or else by reporters; as it is when it asks for a single one of both."""
+    one_cell = len(request.periods) == len(request.reporters) == 1
+    return (request,) if one_cell else request.narrower((), ())
 
 
 def _api_part(rows: pl.DataFrame) -> pl.DataFrame:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from pydantic import SecretStr
 
 from orchestration.alerts import AlertDesk
 from orchestration.defs.build import build_definitions
 from orchestration.defs.declarations.assets import CONTRACTED, LANDED
 from orchestration.defs.partitions import AVAILABLE, AVAILABLE_SET, RANGE_END_TAG, RANGE_START_TAG
-from orchestration.defs.pulls.assets import AVAILABILITY, PULLED
+from orchestration.defs.pulls.assets import AVAILABILITY, PULLED, pull_config
 from orchestration.defs.pulls.triggers import pulls_for, refresh_for
 from orchestration.defs.reconciliation.assets import FLOWS, PAIRS, PARAMETERS
 from orchestration.defs.resources import API_POOL, Warehouse
 from orchestration.pipeline.dbt import ensure_manifest
+from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import input_fingerprint
-from orchestration.pipeline.pull import landed_delivery_ids, read_availability
+from orchestration.pipeline.pull import landed_delivery_ids, open_client, pull, read_availability
 from orchestration.reference import Reference, load_reference
 from orchestration.sample import REFERENCE_FRAMES, WorldConfig, build_world, deliver
 from orchestration.settings import Settings
 from orchestration.stand_in import Fault, Faults, Holdings, KeyLimits, Served, StandIn, serve
 from tests.defs.releases_at_hand import published
+from tests.unit.pipeline.pulling import data_set
 
 KEY = "key-of-the-tests"
 TODAY, TOMORROW = datetime(2026, 11, 28, 9, tzinfo=UTC), datetime(2026, 11, 29, 9, tzinfo=UTC)
@@ -65,12 +71,18 @@ class Live:
     def stand_in(self) -> StandIn:
         return self.served.stand_in
 
-    def run(self, job: str, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
+    def run(
+        self, job: str, tags: dict[str, str] | None = None, run_config: Mapping[str, Any] | None = None
+    ) -> dg.ExecuteInProcessResult:
         """Execute a job as the daemon would."""
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance, tags=tags, raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **(run_config or {})},
         )  # fmt: skip
+
+    def run_request(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Execute a pull that the sensor asked for."""
+        return self.run("pull", dict(request.tags), request.run_config)
 
     def asked_for(self, today: datetime = TODAY) -> list[dg.RunRequest]:
         """What the sensor asks for."""
@@ -87,7 +99,7 @@ class Live:
     def pull(self, today: datetime = TODAY) -> list[dg.ExecuteInProcessResult]:
         """Look, and run everything that the sensor asks for."""
         assert self.run("availability").success
-        return [self.run("pull", dict(request.tags)) for request in self.asked_for(today)]
+        return [self.run_request(request) for request in self.asked_for(today)]
 
     def reconcile(self) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
         """Run the refresh as far as the flows; partitions by asset that were done, and that were unchanged."""
@@ -113,10 +125,16 @@ class Live:
 
 @pytest.fixture
 def live(declared: tuple[pl.DataFrame, ...], reference: Reference, tmp_path: Path) -> Iterator[Live]:
+    with serving(declared, reference, tmp_path / "data") as made:
+        yield made
+
+
+@contextmanager
+def serving(declared: Sequence[pl.DataFrame], reference: Reference, folder: Path) -> Iterator[Live]:
     stand_in = StandIn(Holdings.from_frames(declared), {KEY: KeyLimits(calls_a_day=None)}, reference=reference)
     with serve(stand_in) as served, dg.DagsterInstance.ephemeral() as instance:
         settings = Settings(
-            source="api", api_key=KEY, api_address=served.address, data_dir=tmp_path / "data",
+            source="api", api_key=KEY, api_address=served.address, data_dir=folder,
             api_calls_a_second=1000.0, api_attempts=2, api_longest_wait_seconds=0.1,
         )  # fmt: skip
         yield Live(served, settings, instance, build_definitions(settings, ensure_manifest(settings.dbt_dir)))
@@ -159,7 +177,7 @@ def test_the_look_tells_what_is_new_and_registers_its_periods_when_it_is_taken(l
     assert set(live.instance.get_dynamic_partitions(AVAILABLE_SET)) == GIVEN
 
 
-def test_a_run_is_asked_for_every_unbroken_range_when_nothing_has_landed(live: Live) -> None:
+def test_a_run_is_asked_for_each_frequency_when_nothing_has_landed(live: Live) -> None:
     live.run("availability")
     requests = live.asked_for()
     assert ranges(requests) == [("A-2020", "A-2022"), ("M-202201", "M-202202")]
@@ -195,6 +213,99 @@ def test_only_the_period_of_a_revised_data_set_is_asked_for_when_the_api_revises
     told = events[0].asset_materialization.metadata
     names = ("landed_data_sets", "pull_landed_data_sets", "pull_still_to_land", "pull_status")
     assert [told[name].value for name in names] == [1, 1, 0, "complete"]
+
+
+MONTHS = [f"{year}{month:02d}" for year in (2021, 2022) for month in range(1, 13)]
+
+
+def pulled_by_command(settings: Settings) -> None:
+    """What `make pull` does."""
+    with open_client(settings, DataPaths(settings.data_folder), "a-pull") as (client, book):
+        pull(settings, DataPaths(settings.data_folder), load_reference(settings.seeds_dir), client, book, "a-pull")
+
+
+@pytest.fixture
+def scattered(reference: Reference, tmp_path: Path) -> Iterator[Live]:
+    """24 months and a year of one reporter, pulled; then every other month is revised."""
+    with serving([data_set(156, period) for period in ("2021", *MONTHS)], reference, tmp_path / "data") as made:
+        assert [outcome.success for outcome in made.pull()] == [True, True]
+        for month in MONTHS[::2]:
+            revise(made, month)
+        yield made
+
+
+def test_as_few_calls_are_made_as_by_the_command_line_when_scattered_periods_are_revised(
+    scattered: Live, tmp_path: Path
+) -> None:
+    """Every unbroken range once was a run of its own, with a look at the list of its own: 38 calls here."""
+    other = scattered.settings.model_copy(update={"data_dir": tmp_path / "command"})
+    shutil.copytree(scattered.settings.data_folder, other.data_folder)
+    before = len(scattered.stand_in.calls)
+    pulled_by_command(other)
+    by_command = [call.endpoint for call in scattered.stand_in.calls[before:]]
+    assert [outcome.success for outcome in scattered.pull(TOMORROW)] == [True]
+    by_sensor = [call.endpoint for call in scattered.stand_in.calls[before + len(by_command) :]]
+    # A list per frequency, which the daily look takes as well; and one call for the twelve months.
+    assert by_command == ["data/v1/getda"] * 2 + ["data/v1/get"]
+    assert by_sensor == ["data/v1/getda"] * 4 + ["data/v1/get"]
+    assert [row.stem for row in sorted(DataPaths(other.data_folder).ledger.iterdir())] == [
+        row.stem for row in sorted(scattered.warehouse.paths.ledger.iterdir())
+    ]
+
+
+def test_only_the_revised_periods_are_made_anew_when_others_lie_between_them(scattered: Live) -> None:
+    earlier = last_event(scattered)
+    assert scattered.run("availability").success
+    (request,) = scattered.asked_for(TOMORROW)
+    assert request.tags["mirror/periods"] == "M-202101 to M-202211 (12 of 23)"
+    assert RANGE_START_TAG not in request.tags
+    assert scattered.run_request(request).success
+    events = events_since(scattered, earlier)
+    assert sorted(str(event.partition_key) for event in events) == [f"M-{month}" for month in MONTHS[::2]]
+    told = [event.asset_materialization.metadata for event in events if event.asset_materialization]
+    assert [one["landed_data_sets"].value for one in told] == [1] * 12
+    assert scattered.made() == {"A-2021", *(f"M-{month}" for month in MONTHS)}
+
+
+def test_no_period_is_shown_as_failed_for_lying_between_others_when_their_run_fails(scattered: Live) -> None:
+    """Over a range, the periods in its gaps would stay marked as failed though they were never pulled."""
+    assert scattered.run("availability").success
+    (request,) = scattered.asked_for(TOMORROW)
+    scattered.stand_in.set_faults(Faults.mixed(1, 1.0, ["server_error"]))
+    assert not scattered.run_request(request).success
+    shown = get_and_update_asset_status_cache_value(scattered.instance, PULLED, AVAILABLE)
+    assert shown is not None
+    assert not list(shown.deserialize_failed_partition_subsets(AVAILABLE).get_partition_keys())
+    assert scattered.made() == {"A-2021", *(f"M-{month}" for month in MONTHS)}
+
+
+@pytest.mark.parametrize(
+    ("periods", "said"), [(["M-202102", "M-190001"], "M-190001 is no period"), ([], "the run names no period")]
+)
+def test_the_run_fails_and_says_how_to_start_it_when_it_is_not_known_what_to_pull(
+    scattered: Live, periods: list[str], said: str
+) -> None:
+    outcome = scattered.run("pull", run_config=pull_config(periods))
+    (failure,) = [event for event in outcome.all_node_events if event.is_step_failure]
+    assert said in str(failure.step_failure_data.error)
+    assert "start it with a range of partitions" in str(failure.step_failure_data.error)
+
+
+def test_the_whole_range_is_made_when_a_run_is_started_on_a_range(scattered: Live) -> None:
+    earlier = last_event(scattered)
+    assert scattered.run("pull", {RANGE_START_TAG: "M-202101", RANGE_END_TAG: "M-202102"}).success
+    assert sorted(str(event.partition_key) for event in events_since(scattered, earlier)) == ["M-202101", "M-202102"]
+
+
+def events_since(live: Live, earlier: int) -> Sequence[dg.EventLogRecord]:
+    """Materialisations after the one with this number."""
+    newer = dg.AssetRecordsFilter(asset_key=PULLED, after_storage_id=earlier)
+    return live.instance.fetch_materializations(newer, limit=100).records
+
+
+def last_event(live: Live) -> int:
+    """The number of the newest materialisation."""
+    return live.instance.fetch_materializations(PULLED, limit=1).records[0].storage_id
 
 
 def test_periods_left_by_a_spent_quota_are_not_made_and_asked_for_the_next_day_when_it_is_spent(live: Live) -> None:

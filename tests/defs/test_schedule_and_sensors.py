@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -14,6 +17,7 @@ from orchestration.defs.release.assets import PUBLISHED
 from orchestration.defs.resources import Warehouse
 from orchestration.defs.schedules import make_schedule, request_for
 from orchestration.defs.sensors import make_sensors
+from orchestration.pipeline.plan import input_fingerprint
 from orchestration.sample import API_SCHEMA
 from orchestration.settings import Settings
 from tests.defs.releases_at_hand import published
@@ -55,7 +59,7 @@ def test_a_run_over_every_period_is_asked_for_when_files_are_new(
     assert isinstance(request, dg.RunRequest)
     assert request.tags[RANGE_START_TAG] == "A-2019"
     assert request.tags[RANGE_END_TAG] == "A-2020"
-    assert request.run_key == warehouse.plan.run_id
+    assert request.run_key == f"{warehouse.plan.run_id} after 0 nothing"
     assert list(instance.get_dynamic_partitions(PERIOD_SET)) == ["A-2019", "A-2020"]
 
 
@@ -73,6 +77,41 @@ def test_a_run_is_asked_for_when_one_file_changes(
     frame = pl.read_parquet(declarations / "a.parquet").with_columns(primaryValue=pl.lit(101.0))
     frame.write_parquet(declarations / "b.parquet")
     assert isinstance(request_for(instance, Warehouse(warehouse.settings)), dg.RunRequest)
+
+
+def test_a_run_is_asked_for_anew_when_an_input_comes_back_after_others_were_published(
+    instance: dg.DagsterInstance, warehouse: Warehouse, declarations: Path
+) -> None:
+    """The key of a run once was that of its input for ever: of inputs A, B, A the third started no run."""
+    extra, keys = declarations / "b.parquet", list[str]()
+    for turn in range(5):
+        if turn % 2:
+            pl.read_parquet(declarations / "a.parquet").with_columns(primaryValue=pl.lit(101.0)).write_parquet(extra)
+        else:
+            extra.unlink(missing_ok=True)
+        request = request_for(instance, Warehouse(warehouse.settings))
+        assert isinstance(request, dg.RunRequest)
+        again = request_for(instance, Warehouse(warehouse.settings))
+        assert isinstance(again, dg.RunRequest)
+        # As long as nothing is published the orchestrator knows it for the same, also after a run that was refused.
+        assert again.run_key == request.run_key
+        keys.append(str(request.run_key))
+        shutil.rmtree(warehouse.paths.releases, ignore_errors=True)
+        published(warehouse, input_fingerprint(warehouse.settings))
+        instance.report_runless_asset_event(dg.AssetMaterialization(PUBLISHED))
+        assert isinstance(request_for(instance, Warehouse(warehouse.settings)), dg.SkipReason)
+    assert len(set(keys)) == 5
+
+
+def test_a_run_is_asked_for_anew_when_the_command_line_published_another_input_meanwhile(
+    instance: dg.DagsterInstance, warehouse: Warehouse
+) -> None:
+    before = request_for(instance, warehouse)
+    published(warehouse, "another input")
+    after = request_for(instance, warehouse)
+    assert isinstance(before, dg.RunRequest)
+    assert isinstance(after, dg.RunRequest)
+    assert before.run_key != after.run_key
 
 
 def test_the_tick_is_skipped_with_a_reason_when_the_folder_is_gone(
@@ -107,6 +146,64 @@ def test_the_file_sensor_waits_when_the_source_is_the_planted_world(
     ) as context:
         answer = sensor(context)
     assert isinstance(answer, dg.SkipReason)
+
+
+@dataclass
+class Looks:
+    """The file sensor, look after look, as the daemon keeps its cursor."""
+
+    instance: dg.DagsterInstance
+    warehouse: Warehouse
+    cursor: str | None = None
+
+    def again(self) -> str:
+        """Why no run is asked for; empty when one is."""
+        sensor = next(s for s in make_sensors(self.warehouse.settings) if s.name == "new_files")
+        resources = {"warehouse": Warehouse(self.warehouse.settings)}
+        context = dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources=resources,
+            definitions=dg.Definitions(resources=resources),
+        )  # fmt: skip
+        with context:
+            told = sensor.evaluate_tick(context)
+        self.cursor = told.cursor
+        assert len(told.run_requests or ()) == (0 if told.skip_message else 1)
+        return told.skip_message or ""
+
+
+def test_a_run_is_asked_for_once_two_looks_found_the_same_files_when_one_is_being_copied(
+    instance: dg.DagsterInstance, warehouse: Warehouse, declarations: Path
+) -> None:
+    """The sensor once started on the first half of a file that was still being copied."""
+    looks, whole = Looks(instance, warehouse), (declarations / "a.parquet").read_bytes()
+    assert "new or still changing" in looks.again()
+    (declarations / "b.parquet").write_bytes(whole[:100])
+    assert "new or still changing" in looks.again()
+    (declarations / "b.parquet").write_bytes(whole)
+    assert "new or still changing" in looks.again()
+    assert looks.again() == ""
+    # Where room was made for a whole file before it was filled, only its time tells.
+    os.utime(declarations / "b.parquet", ns=(0, 0))
+    assert "new or still changing" in looks.again()
+    (declarations / "b.parquet").rename(declarations / "c.parquet")
+    assert "new or still changing" in looks.again()
+    (declarations / "vintages.csv").write_text("file,released_on\nc.parquet,2020-01-01\n", encoding="utf-8")
+    assert "new or still changing" in looks.again()
+    assert looks.again() == ""
+    published(warehouse, input_fingerprint(warehouse.settings))
+    assert "nothing new" in looks.again()
+
+
+def test_files_are_looked_at_twice_again_when_the_folder_was_gone_between_two_looks(
+    instance: dg.DagsterInstance, warehouse: Warehouse, declarations: Path
+) -> None:
+    looks = Looks(instance, warehouse)
+    looks.again()
+    away = declarations.rename(declarations.with_name("away"))
+    assert "does not exist" in looks.again()
+    away.rename(declarations)
+    assert "new or still changing" in looks.again()
+    assert looks.again() == ""
 
 
 @pytest.fixture

@@ -120,7 +120,15 @@ def test_an_empty_variable_is_one_that_is_not_set_when_it_stands_in_a_file_of_va
 
 
 @pytest.mark.parametrize(
-    "address", ["localhost:8000", "standin", "https://user:s3cret@example.org", "https://a/?k=s3cret"]
+    "address",
+    [
+        "localhost:8000",
+        "standin",
+        "https://user:s3cret@example.org",
+        "https://a/?k=s3cret",
+        "http://[s3cret",
+        "http://:80",
+    ],
 )
 def test_an_address_is_refused_and_not_repeated_when_it_is_none_of_a_server(
     monkeypatch: pytest.MonkeyPatch, address: str
@@ -129,6 +137,47 @@ def test_an_address_is_refused_and_not_repeated_when_it_is_none_of_a_server(
     with pytest.raises(ValidationError, match="no address of a server") as refusal:
         Settings()
     assert "s3cret" not in str(refusal.value) + repr(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://comtradeapi.un.org",
+        "http://localhost.example.org",
+        "http://127.0.0.1.example.org/api",
+        "http://10.0.0.7:80",
+    ],
+)
+def test_a_key_is_not_sent_in_clear_when_the_server_is_another_machine(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("MIRROR_SOURCE", "api")
+    monkeypatch.setenv("MIRROR_API_ADDRESS", address)
+    assert Settings().api_key is None
+    monkeypatch.setenv("MIRROR_API_KEY", "s3cret")
+    with pytest.raises(ValidationError, match=r"cross the network in clear; anybody .*; write https://") as refusal:
+        Settings()
+    assert "s3cret" not in str(refusal.value) + repr(refusal.value)
+    # A preview sends no key.
+    monkeypatch.setenv("MIRROR_SOURCE", "preview")
+    assert Settings().api_address == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://comtradeapi.un.org",
+        "http://127.0.0.1:8000",
+        "http://localhost/api",
+        "http://LOCALHOST",
+        "http://[::1]:8000",
+    ],
+)
+def test_a_key_is_taken_when_it_is_sent_encrypted_or_stays_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("MIRROR_API_KEY", "s3cret")
+    assert Settings(source="api", api_address=address).api_address == address
 
 
 def test_no_key_is_needed_when_the_source_is_the_preview_or_the_stand_in() -> None:

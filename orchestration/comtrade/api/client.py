@@ -24,6 +24,7 @@ import tenacity
 
 from orchestration.comtrade.api.bodies import read_versions
 from orchestration.comtrade.api.errors import (
+    AccessRefused,
     AddressTooLong,
     ApiError,
     BadBody,
@@ -59,8 +60,8 @@ class Client:
     """Calls the API, or anything that answers like it at `address`.
 
     Without a key the public endpoints are called. `transport` and `sleep` are for tests. Every method raises an
-    ApiError: KeyRefused, QuotaSpent and RequestRefused at once, the passing ones after the attempts of `limits`; a key
-    that no header can hold is refused when the client is made.
+    ApiError: KeyRefused, QuotaSpent and RequestRefused (AccessRefused among them) at once, the passing ones after the
+    attempts of `limits`; a key that no header can hold is refused when the client is made.
     """
 
     def __init__(
@@ -240,6 +241,12 @@ class Client:
                 f"the API is failing (status {status}: {said})",
                 "nothing is known about what was asked for",
                 "it is asked again after a while; if it goes on, look at the status of the API",
+            )
+        if status == httpx.codes.FORBIDDEN or not answer.is_client_error:
+            raise AccessRefused(
+                f"the API lets nobody in here (status {status}: {said})",
+                "no other request would be answered either",
+                "check MIRROR_API_ADDRESS, what the key may ask for, and whether this machine is kept out",
             )
         raise RequestRefused(
             f"the API refused a request (status {status}: {said})",

@@ -27,6 +27,10 @@ class RequestRefused(ApiError):
     """The API understood the request and will not answer it (another status of the four hundreds)."""
 
 
+class AccessRefused(RequestRefused):
+    """403 without a word of quota, or sent elsewhere: it is not about what was asked, the next request fares alike."""
+
+
 class AddressTooLong(ApiError):
     """The address would exceed what the API takes; the request must be narrowed."""
 

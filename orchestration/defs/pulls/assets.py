@@ -7,8 +7,10 @@ Belongs here: what each step tells and which partitions it made. Does not belong
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from orchestration.alerts import pull_stopped
 from orchestration.comtrade.api.requests import Version
@@ -32,7 +34,22 @@ from orchestration.pipeline.pull import (
 
 AVAILABILITY = dg.AssetKey(["pulls", "availability"])
 PULLED = dg.AssetKey(["pulls", "data_sets"])
+PULL_STEP = "pulled_declarations"
 SHOWN = 20
+
+
+class PullConfig(dg.Config):
+    """Which periods a run pulls and makes, where they are no unbroken range."""
+
+    periods: list[str] = Field(
+        default_factory=list,
+        description="Periods that are pulled, such as M-202301; without any, those of the run's range of partitions.",
+    )
+
+
+def pull_config(periods: Sequence[str]) -> dict[str, Any]:
+    """Run configuration of a pull of these periods."""
+    return {"ops": {PULL_STEP: {"config": {"periods": list(periods)}}}}
 
 
 @dg.asset(
@@ -72,7 +89,7 @@ def availability(context: dg.AssetExecutionContext, warehouse: WarehouseParamete
 
 
 @dg.multi_asset(
-    name="pulled_declarations",
+    name=PULL_STEP,
     specs=[
         dg.AssetSpec(
             PULLED,
@@ -93,15 +110,16 @@ def availability(context: dg.AssetExecutionContext, warehouse: WarehouseParamete
     retry_policy=READ_AGAIN,
 )
 def pulled_declarations(
-    context: dg.AssetExecutionContext, warehouse: WarehouseParameter
+    context: dg.AssetExecutionContext, config: PullConfig, warehouse: WarehouseParameter
 ) -> Iterator[dg.MaterializeResult]:
     """Pull the periods of this run; says which of them are whole. Yields nothing: what is made is logged by period."""
-    done, calls_left = _pull(context, warehouse)
+    periods = _periods(context, config)
+    done, calls_left = _pull(context, warehouse, periods)
     standing = _still_to_land(warehouse)
-    told = _told(done, calls_left, context.partition_keys, standing)
+    told = _told(done, calls_left, periods, standing)
     # The page's overview shows the newest period only, so each tells of its pull too; figures, as there may be many.
     of_pull = {f"pull_{name}": told[name] for name in ("status", "landed_data_sets", "landed_rows", "still_to_land")}
-    for key in context.partition_keys:
+    for key in periods:
         if key not in standing:
             own = [version for version in done.landed if version.data_set.period_key == key]
             context.log_event(
@@ -128,11 +146,26 @@ def pulled_declarations(
     yield from ()
 
 
-def _pull(context: dg.AssetExecutionContext, warehouse: Warehouse) -> tuple[PullSummary, int]:
+def _periods(context: dg.AssetExecutionContext, config: PullConfig) -> list[str]:
+    """Periods that this run pulls, in order. Fails when there are none, or the API holds one of them no more."""
+    is_ranged = context.has_partition_key_range or context.has_partition_key
+    periods = sorted(config.periods) or (list(context.partition_keys) if is_ranged else [])
+    unknown = set(periods) - set(context.instance.get_dynamic_partitions(AVAILABLE_SET))
+    if unknown or not periods:
+        what = f"{min(unknown)} is no period that the API holds" if unknown else "the run names no period"
+        raise dg.Failure(
+            f"{what}, so it is not known what to pull; start it with a range of partitions of the asset, or name some "
+            "of them in its configuration",
+            allow_retries=False,
+        )
+    return periods
+
+
+def _pull(context: dg.AssetExecutionContext, warehouse: Warehouse, periods: Sequence[str]) -> tuple[PullSummary, int]:
     settings, paths, pull_id = warehouse.settings, warehouse.paths, context.run.run_id
     try:
         with refusals_are_final(), only_one_pull(paths), open_client(settings, paths, pull_id) as (client, book):
-            done = pull(settings, paths, warehouse.reference, client, book, pull_id, context.partition_keys)
+            done = pull(settings, paths, warehouse.reference, client, book, pull_id, periods)
             return done, book.left_today()
     except BusyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -4,7 +4,7 @@ Belongs here: comparing what is kept - the availability list, the ledger, the pu
 Does not belong here: calls to the API; a sensor makes none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -13,7 +13,7 @@ from orchestration.comtrade.api.requests import Version
 from orchestration.defs.jobs import refresh
 from orchestration.defs.partitions import AVAILABLE_SET, range_tags
 from orchestration.defs.promises import PRIORITY_TAG, SENSOR_PRIORITY, SOURCE_TAG
-from orchestration.defs.pulls.assets import AVAILABILITY, PULLED
+from orchestration.defs.pulls.assets import AVAILABILITY, PULLED, pull_config
 from orchestration.defs.resources import Warehouse, WarehouseParameter
 from orchestration.defs.schedules import request_for
 from orchestration.pipeline.pull import calls_left, plan_pull, read_availability, read_unsettled, versions_to_land
@@ -39,7 +39,8 @@ look_job = dg.define_asset_job(
 pull_job = dg.define_asset_job(
     name="pull",
     selection=dg.AssetSelection.assets(PULLED),
-    description="Lands what is new or revised in a range of periods; a backfill of this job is a first pull.",
+    description="Lands what is new or revised in a range of periods, or in those that the run's configuration "
+    "names; a backfill of this job is a first pull.",
 )
 
 
@@ -89,7 +90,7 @@ def make_pull_sensors(settings: Settings) -> list[dg.SensorDefinition]:
 
 
 def pulls_for(instance: dg.DagsterInstance, warehouse: Warehouse, now: datetime) -> list[dg.RunRequest] | dg.SkipReason:
-    """A run for every unbroken range of periods in which something is to be landed, or why none is asked for.
+    """A run per frequency for the periods in which something is to be landed, or why none is asked for.
 
     The same versions are asked for four times a day at most: a pull that the silence of the API ended goes on some
     hours later, one that the quota ended on the next day.
@@ -114,7 +115,10 @@ def pulls_for(instance: dg.DagsterInstance, warehouse: Warehouse, now: datetime)
     missing = {version.data_set.period_key for version in wanted} - registered
     if missing:
         return dg.SkipReason(f"the period {min(missing)} is not registered; run the job availability once more")
-    return [_request(settings, own, now) for own in _in_ranges(wanted, sorted(registered))]
+    by_frequency: dict[str, list[Version]] = {}
+    for version in sorted(wanted):
+        by_frequency.setdefault(version.data_set.frequency, []).append(version)
+    return [_request(settings, own, sorted(registered), now) for own in by_frequency.values()]
 
 
 def refresh_for(
@@ -143,33 +147,28 @@ def _is_pulling(instance: dg.DagsterInstance) -> bool:
     return any(run.job_name == pull_job.name or PULLED in (run.asset_selection or ()) for run in unfinished)
 
 
-def _in_ranges(wanted: Iterable[Version], registered: Sequence[str]) -> list[list[Version]]:
-    """Versions by unbroken ranges of registered periods of one frequency."""
-    by_period: dict[str, list[Version]] = {}
-    for version in sorted(wanted):
-        by_period.setdefault(version.data_set.period_key, []).append(version)
-    ranges: list[list[Version]] = []
-    before = ""
-    for key in registered:
-        if key in by_period:
-            if before and before[0] == key[0]:
-                ranges[-1] += by_period[key]
-            else:
-                ranges.append(list(by_period[key]))
-        before = key if key in by_period else ""
-    return ranges
+def _request(
+    settings: Settings, versions: Sequence[Version], registered: Sequence[str], now: datetime
+) -> dg.RunRequest:
+    """One run for all of these versions. Where their periods lie scattered it names them one by one.
 
-
-def _request(settings: Settings, versions: Sequence[Version], now: datetime) -> dg.RunRequest:
+    A run for each unbroken range would look at what the API holds each time, and could not ask for several periods in
+    one call: many times the calls. A run over a range with gaps would show the periods in the gaps as failed when it
+    fails.
+    """
     keys = sorted({version.data_set.period_key for version in versions})
+    spanned = [key for key in registered if keys[0] <= key <= keys[-1]]
+    is_range = keys == spanned
+    periods = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
     return dg.RunRequest(
         run_key=combine(f"{now:%Y-%m-%d} {now.hour // HOURS_BETWEEN}", *(version.delivery_id for version in versions)),
+        run_config={} if is_range else pull_config(keys),
         tags={
-            **range_tags(keys),
+            **(range_tags(keys) if is_range else {}),
             SOURCE_TAG: settings.source,
             DATA_SETS_TAG: str(len(versions)),
             # The list of runs hides the orchestrator's own tags, the range among them.
-            PERIODS_TAG: keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}",
+            PERIODS_TAG: periods if is_range else f"{periods} ({len(keys)} of {len(spanned)})",
             PRIORITY_TAG: str(SENSOR_PRIORITY),
         },
     )

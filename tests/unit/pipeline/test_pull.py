@@ -399,6 +399,26 @@ def test_an_empty_answer_is_never_believed_when_the_list_states_rows(tmp_path: P
         assert_all_landed_once(found, ONE)
 
 
+def test_a_data_set_is_still_to_land_and_not_doubtful_when_the_quota_ends_after_one_answer(tmp_path: Path) -> None:
+    """One short answer, then the end of the quota: the refresh once did not wait for it."""
+    script = {1: Fault("capped", rows=4), 2: Fault("out_of_quota")}
+    with pulling(tmp_path, ONE, faults=Faults.scripted(script)) as found:
+        done = found.pull()
+        assert (done.status, done.unsettled, read_unsettled(found.paths)) == (RESUMABLE, (), ())
+        assert found.pull(day=1).status == COMPLETE
+        assert_all_landed_once(found, ONE)
+
+
+def test_a_data_set_stays_doubtful_when_the_quota_ends_after_it_was_given_up(tmp_path: Path) -> None:
+    with pulling(tmp_path, ONE, faults=always("empty")) as found:
+        found.settings = found.settings.model_copy(update={"api_calls_a_day": 3 + Limits().answers_per_data_set})
+        done = found.pull()
+        assert done.status == RESUMABLE
+        (one,) = done.unsettled
+        assert "came with 0 rows" in one.what
+        assert read_unsettled(found.paths) == done.unsettled
+
+
 @pytest.mark.parametrize(
     ("fault", "field", "value", "flagged"),
     [
@@ -557,6 +577,37 @@ def test_a_pull_is_resumable_and_keeps_the_list_when_it_stays_doubtful(tmp_path:
         assert (done.status, done.calls) == (RESUMABLE, Limits().answers_per_data_set)
         assert "cut short" in done.why
         assert len(found.kept_bodies()) == 1
+
+
+def test_a_pull_is_resumable_when_the_list_comes_empty_after_something_has_landed(world: Pulling) -> None:
+    """An empty list was once believed: the pull called itself complete, and the kept list was lost."""
+    world.pull()
+    before = read_availability(world.paths)
+    world.stand_in.set_faults(always("empty", AVAILABILITY))
+    done = world.pull()
+    assert (done.status, done.calls, done.is_quota_spent) == (RESUMABLE, 2, False)
+    assert "of frequency A came empty twice, while 3 of its data sets" in done.why
+    assert "revisions would go unseen" in done.why
+    assert "MIRROR_API_FREQUENCIES" in done.why
+    assert read_availability(world.paths) == before
+    # The ledger alone tells as well: the kept list may be gone, or that of other years.
+    (world.paths.pull / "availability.json").unlink()
+    assert world.pull().status == RESUMABLE
+
+
+def test_a_pull_is_resumable_when_the_list_comes_empty_after_it_named_data_sets(tmp_path: Path) -> None:
+    with pulling(tmp_path, *WORLD, faults=always("empty")) as found:
+        found.pull()
+        assert found.ledger == []
+        found.stand_in.set_faults(always("empty", AVAILABILITY))
+        assert found.pull().status == RESUMABLE
+
+
+def test_an_empty_list_is_believed_when_nothing_of_its_frequency_was_known(tmp_path: Path) -> None:
+    with pulling(tmp_path, data_set(156, "2022")) as found:
+        for _ in range(2):
+            assert found.pull().status == COMPLETE
+        assert [entry.period_keys for entry in found.ledger] == [("A-2022",)]
 
 
 def test_nothing_new_lands_when_a_landing_was_killed_before_its_ledger_rows(world: Pulling) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from orchestration.comtrade.api.client import ADDRESS, KEY_HEADER, Client
 from orchestration.comtrade.api.errors import (
+    AccessRefused,
     AddressTooLong,
     ApiError,
     BadBody,
@@ -141,9 +142,12 @@ def test_the_quota_is_spent_for_every_later_call_of_the_day_when_the_api_says_so
 @pytest.mark.parametrize("status", [400, 403, 404, 302])
 def test_a_request_is_refused_at_once_when_the_status_is_of_no_other_kind(book_file: Path, status: int) -> None:
     server = Server([refusal(status, "Resource not found")])
-    with client_for(server, book_file) as client, pytest.raises(RequestRefused, match=f"status {status}: Resource"):
+    said = f"status {status}: Resource"
+    with client_for(server, book_file) as client, pytest.raises(RequestRefused, match=said) as refused:
         client.data(REQUEST)
     assert len(server.asked) == 1
+    # What is not about the request is told apart: a pull need not try another one.
+    assert isinstance(refused.value, AccessRefused) == (status in {302, 403})
 
 
 @pytest.mark.parametrize(
