@@ -24,6 +24,9 @@ SPLIT_COLUMNS = ("value_usd", "cif_value_usd", "fob_value_usd", "quantity", "net
 FULL_AMBIGUITY_VARIANCE = 4.4
 _PARTS = ("declaration_id", "mirror_flow_id")
 _DECIMALS = 6
+_SUB_FLOW = (
+    *("flow_code", "reporter_code", "partner_code", "product_code", "product_level", "hs_revision", "value_usd"),
+)
 
 
 def is_one_edition() -> pl.Expr:
@@ -177,10 +180,14 @@ def gather_parts(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def sub_flows_like(rows: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFrame:
-    """The declarations with re-exports and domestic exports converted as the exports that hold them were.
+    """Re-exports and domestic exports (flows RX and DX) of the declarations, converted as the exports that hold them.
 
-    Args: rows as `gather_parts` returns them. A sub-flow without exports of its own code and edition stays as filed.
+    Args: rows as `gather_parts` returns them. Returns: flow_code, reporter_code, partner_code, product_code,
+    product_level, hs_revision, value_usd of products. A sub-flow without exports of its own code and edition stays as
+    filed.
     """
+    is_part = (pl.col("account_reason") == "sub_flow") & pl.col("flow_code").is_in(["RX", "DX"])
+    filed = declarations.lazy().filter(is_part & (pl.col("product_level") >= 2)).select(_SUB_FLOW).collect()
     code = ["reporter_code", "partner_code", "product_code", "hs_revision"]
     ways = rows.filter(pl.col("_is_split") & (pl.col("side") == "exporter")).select(
         *("reporter_code", "partner_code", "hs_revision", "share_ratio"),
@@ -189,16 +196,12 @@ def sub_flows_like(rows: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFra
         _level="product_level",
     )
     ways = ways.unique(subset=[*code, "_target"]).sort(*code, "_target")
-    if ways.is_empty():
-        return declarations
-    is_part = (pl.col("account_reason") == "sub_flow").fill_null(False) & pl.col("flow_code").is_in(["RX", "DX"])
-    parts = declarations.filter(is_part).join(ways, on=code, how="left")
-    parts = parts.with_columns(
+    parts = filed.join(ways, on=code, how="left").with_columns(
         product_code=pl.coalesce("_target", "product_code"),
         product_level=pl.coalesce("_level", "product_level"),
         value_usd=pl.col("value_usd") * pl.col("share_ratio").fill_null(1.0),
     )
-    return pl.concat([declarations.filter(~is_part), parts.select(declarations.columns)])
+    return parts.select(_SUB_FLOW)
 
 
 def with_editions(pairs: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

@@ -42,12 +42,13 @@ def nes_declared(declarations: pl.DataFrame, tables: ReconcileTables) -> pl.Data
     areas = tables.place_roles.filter(pl.col("role") == NES_ROLE).select(
         partner_code="place_code", _from="valid_from", _to="valid_to"
     )
-    rows = declarations.filter(
+    filed = declarations.lazy().filter(
         (pl.col("account") == "special")
         & (pl.col("account_reason") == "special_partner")
         & pl.col("flow_code").is_in(["X", "M"])
         & (pl.col("product_level") >= 2)
-    ).join(areas, on="partner_code", how="inner")
+    )
+    rows = filed.collect().join(areas, on="partner_code", how="inner")
     day = pl.col("period_start")
     in_force = (day >= pl.col("_from")) & (pl.col("_to").is_null() | (day <= pl.col("_to")))
     is_export = pl.col("flow_code") == "X"

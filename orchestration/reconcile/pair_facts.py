@@ -15,13 +15,19 @@ from orchestration.reconcile.tables import ReconcileTables
 from orchestration.sums import exact_sum
 
 
-def with_reexports(pairs: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFrame:
+def with_reexports(pairs: pl.DataFrame, sub_flows: pl.DataFrame) -> pl.DataFrame:
     """Add reexport_usd, reexport_share_ratio and domestic_export_usd: RX is inside X, a share of it, never added.
 
-    Domestic exports are DX where filed, else X less RX. An exporter of the period's RX rows that files none for this
-    flow re-exported nothing of it; of one that never files RX nothing is known (NULL).
+    Args: pairs, sub_flows as `editions.sub_flows_like` returns them. Domestic exports are DX where filed, else X less
+    RX. An exporter of the period's RX rows that files none for this flow re-exported nothing of it; of one that never
+    files RX nothing is known (NULL).
     """
-    parts = _sub_flows(declarations)
+    parts = sub_flows.select(
+        *("flow_code", "product_code", "product_level"),
+        exporter_code="reporter_code",
+        importer_code="partner_code",
+        value="value_usd",
+    )
     levels = [level for level in (2, 4, 6) if level in set(pairs["product_level"].unique())]
     again_filed, domestic = (_finest(parts.filter(pl.col("flow_code") == flow)) for flow in ("RX", "DX"))
     for rows, name in ((again_filed, "reexport_usd"), (domestic, "_domestic")):
@@ -36,24 +42,6 @@ def with_reexports(pairs: pl.DataFrame, declarations: pl.DataFrame) -> pl.DataFr
         domestic_export_usd=pl.when(exported.is_not_null()).then(
             pl.coalesce("_domestic", (exported - known).clip(lower_bound=0.0))
         ),
-    )
-
-
-def _sub_flows(declarations: pl.DataFrame) -> pl.DataFrame:
-    """Re-exports and domestic exports as filed, with the keys of a pair and their value."""
-    is_part = pl.col("flow_code").is_in(["RX", "DX"]) & (pl.col("account_reason") == "sub_flow")
-    return (
-        declarations.lazy()
-        .filter(is_part & (pl.col("product_level") >= 2))
-        .select(
-            "flow_code",
-            "product_code",
-            "product_level",
-            exporter_code="reporter_code",
-            importer_code="partner_code",
-            value="value_usd",
-        )
-        .collect()
     )
 
 

@@ -26,6 +26,7 @@ from orchestration.reconcile.schema import (
     Schema,
     conform,
     require,
+    shape,
 )
 from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, VarianceFit, fit_variances
 
@@ -55,7 +56,7 @@ class ReliabilityModel:
 
 
 def reliability_training(valued: pl.DataFrame) -> pl.DataFrame:
-    """Two-sided pairs of one period that may train the model (schema RELIABILITY_TRAINING).
+    """Two-sided pairs of one period that may train the model (schema RELIABILITY_TRAINING), in their order.
 
     Left out: watched products and suspect corridors (leave-out rule), confidential codes, zero values, and pairs
     whose editions differ. Source: reconciliation step S6.
@@ -76,8 +77,7 @@ def reliability_training(valued: pl.DataFrame) -> pl.DataFrame:
             previous_month_ratio=pl.col("exporter_previous_month_fob_usd") / pl.col("exporter_fob_usd"),
         )
     )
-    key = ("exporter_code", "importer_code", "chapter_code", "gap_log_ratio")
-    return conform(rows, RELIABILITY_TRAINING, key)
+    return shape(rows, RELIABILITY_TRAINING)
 
 
 def thin_reliability_training(training: pl.DataFrame) -> pl.DataFrame:

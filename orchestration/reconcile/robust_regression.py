@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from orchestration.reconcile.effects_design import Array, Design, Index
 
@@ -19,6 +20,8 @@ HUBER_TUNING = 1.345
 NORMAL_MEDIAN_ABSOLUTE = 0.6745
 SCALE_FLOOR_LOG = 0.005
 ITERATIONS = 50
+# A coefficient whose variance the others blow up by more than this cannot be told from them.
+MOST_INFLATION = 1e8
 TOLERANCE = 1e-6
 
 
@@ -59,6 +62,14 @@ def fit_huber(design: Design, target: Array, prior_weight: Array, kind: Index, r
 
 def _inverse(design: Design, weight: Array, ridge: Array) -> Array:
     normal = design.gram(weight) + np.diag(ridge)
+    try:
+        inverse: Array = cho_solve(cho_factor(normal, check_finite=False), np.eye(design.width))
+    except LinAlgError:
+        # A column without any spread (no landlocked place, say): its coefficient is 0 in the least solution.
+        return np.asarray(np.linalg.pinv(normal, hermitian=True), dtype=np.float64)
+    spread = np.diagonal(inverse) * np.diagonal(normal)
+    if np.isfinite(inverse).all() and np.max(spread) < MOST_INFLATION:
+        return inverse
     return np.asarray(np.linalg.pinv(normal, hermitian=True), dtype=np.float64)
 
 
