@@ -18,8 +18,8 @@ from pathlib import Path
 import polars as pl
 
 from bench.accuracy_first import COMPARED_COLUMNS, SMALLEST_TRUE_USD, judge_world
+from bench.accuracy_ranks import rank_correlations
 from orchestration import reconcile
-from orchestration.reconcile.quantities import VALUE
 from orchestration.sample import WorldConfig
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -58,22 +58,6 @@ def measures(flows: pl.DataFrame, true_flows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def rank_correlations(reliability: pl.DataFrame, reporter_error: pl.DataFrame) -> pl.DataFrame:
-    """Spearman of estimated and true sigma in the last window, of all reporters and of those not resting on the prior.
-
-    Per frequency and role: reporter_count, spearman_all, measured_count, spearman_measured.
-    """
-    both = reliability.filter(pl.col("measure") == VALUE).join(
-        reporter_error, on=["reporter_code", "role"], suffix="_true"
-    )
-    last = both.filter(pl.col("window_end_year") == pl.col("window_end_year").max().over("frequency"))
-    spearman = pl.corr("sigma_log", "sigma_log_true", method="spearman")
-    every = last.group_by("frequency", "role").agg(reporter_count=pl.len(), spearman_all=spearman)
-    own = last.filter(~pl.col("is_shrunk")).group_by("frequency", "role")
-    measured = own.agg(measured_count=pl.len(), spearman_measured=spearman)
-    return every.join(measured, on=["frequency", "role"], how="left").sort("frequency", "role")
-
-
 def judge(world: str, size: int, seed: int, frequencies: str) -> pl.DataFrame:
     """All figures of one world in one long frame: world, size, seed, method, frequency, sides, measure, figure."""
     config = replace(getattr(WorldConfig, world)(seed=seed), size=size, frequencies=tuple(frequencies))
@@ -87,7 +71,7 @@ def judge(world: str, size: int, seed: int, frequencies: str) -> pl.DataFrame:
         index=["method_name", "frequency", "sides"], variable_name="measure", value_name="figure"
     ).with_columns(pl.col("figure").cast(pl.Float64))
     ranks = (
-        rank_correlations(judged.reliability, judged.reporter_error)
+        rank_correlations(judged.reliability, judged.reporter_error, judged.flows)
         .rename({"role": "sides"})
         .with_columns(method_name=pl.lit(DEFAULT))
         .unpivot(index=["method_name", "frequency", "sides"], variable_name="measure", value_name="figure")
