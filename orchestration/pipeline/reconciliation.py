@@ -23,6 +23,7 @@ from orchestration.pipeline.storage import (
     each_period,
     fingerprint_of_frame,
     remove_other_files,
+    rows_of,
     sha256_of_file,
     write_frame,
 )
@@ -66,12 +67,13 @@ def pair_periods(
     stamps = Stamps(paths.reconciled / "_stamps" / "pairs")
     for table in (*PAIR_TABLES, *TRAINING_TABLES, "valued", *FLOW_TABLES):
         remove_other_files(paths.reconciled / table, set(all_period_keys))
-    large = {key for key in period_keys if _rows_of(paths.table("contracted", "declarations", key)) > LARGE_PERIOD_ROWS}
+    large = {key for key in period_keys if _declared_rows(paths, key) > LARGE_PERIOD_ROWS}
     return each_period(lambda key: _pair_period(paths, key, all_period_keys, tables, stamps, code), period_keys, large)
 
 
-def _rows_of(path: Path) -> int:
-    return int(pl.scan_parquet(path).select(pl.len()).collect().item()) if path.exists() else 0
+def _declared_rows(paths: DataPaths, key: str) -> int:
+    own = paths.table("contracted", "declarations", key)
+    return rows_of(own) if own.exists() else 0
 
 
 def months_of(year_key: str, period_keys: Sequence[str]) -> list[str]:
@@ -201,7 +203,7 @@ def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Refe
             write_frame(outputs[name], table)
         write_frame(outputs["cif_model"], pl.concat([models[f].card for f in sorted(models)]))
         stamps.write("parameters", fingerprint)
-    return {name: pl.scan_parquet(path).select(pl.len()).collect().item() for name, path in outputs.items()}
+    return {name: rows_of(path) for name, path in outputs.items()}
 
 
 def _value_period(

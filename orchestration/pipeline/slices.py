@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from orchestration import reconcile
-from orchestration.pipeline.storage import write_frame
+from orchestration.pipeline.storage import rows_of, write_frame
 from orchestration.reconcile import schema
 from orchestration.sums import exact_total
 
@@ -64,9 +64,9 @@ def cut(counts: pl.DataFrame, most: int | None = None) -> list[Slice]:
 
 def slices_of(path: Path, most: int | None = None) -> list[Slice]:
     """Slices of a Parquet file with a column exporter_code."""
-    rows = pl.scan_parquet(path)
-    if rows.select(pl.len()).collect().item() <= (most or ROWS_PER_SLICE):
+    if rows_of(path) <= (most or ROWS_PER_SLICE):
         return [WHOLE]
+    rows = pl.scan_parquet(path)
     return cut(rows.group_by("exporter_code").agg(rows=pl.len()).collect(), most)
 
 
@@ -160,7 +160,7 @@ def declarations_of(own: Path, months: list[Path], year: int | None, folder: Pat
             return rows
         return reconcile.as_year(rows, pl.lit(True), complete, year)
 
-    rows = sum(source.select(pl.len()).collect().item() for source in sources)
+    rows = rows_of(own) + sum(source.select(pl.len()).collect().item() for source in sources[1:])
     if rows <= ROWS_PER_SLICE:
         read = [frame_of(number, source.collect()) for number, source in enumerate(sources)]
         return PeriodDeclarations(None, iter([pl.concat(read)]))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
+import pyarrow.parquet as pq
 
 Result = TypeVar("Result")
 Period = TypeVar("Period")
@@ -62,6 +63,11 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     frame.write_parquet(temporary, compression="zstd", compression_level=1, statistics=True)
     temporary.replace(path)
+
+
+def rows_of(path: Path) -> int:
+    """Number of rows of a Parquet file, from its footer."""
+    return int(pq.read_metadata(path).num_rows)
 
 
 def each_period(
