@@ -273,12 +273,12 @@ def _outputs(paths: DataPaths, key: str) -> dict[str, Path]:
 
 def _contract_fingerprint(entries: list[LedgerEntry], key: str, order: pl.DataFrame, code: str) -> str:
     """What the contract of a period is made from. Of the order only that among this period's deliveries counts:
-    another file of other periods changes nothing here.
+    another file of other periods changes nothing here. Whether a version is whole counts too: it decides what the
+    version withdraws.
     """
     present = pl.Series("delivery_id", [entry.delivery_id for entry in entries], dtype=pl.String)
-    order_text = ",".join(
-        order.filter(pl.col("delivery_id").is_in(present.implode())).sort("precedence")["delivery_id"]
-    )
+    ranked = order.filter(pl.col("delivery_id").is_in(present.implode())).sort("precedence")
+    order_text = ",".join(f"{name}:{is_whole}" for name, is_whole in ranked.select("delivery_id", "is_whole").rows())
     return combine(landed_fingerprint(entries, key), order_text, code)
 
 

@@ -626,7 +626,7 @@ class _Pull:
         accepted: dict[DataSet, LedgerEntry] = {}
         repaired: list[pl.DataFrame] = []
         for version in self._versions(request):
-            key, note = _cells_of(version.data_set), ""
+            key, note, repeated = _cells_of(version.data_set), "", 0
             if counts.pop(key, 0) != version.row_count or key in doubled:
                 own = _matching(rows, [key], "semi")
                 mended, note = self._judge(version, own)
@@ -634,7 +634,8 @@ class _Pull:
                     continue
                 rows = _matching(rows, [key], "anti")
                 repaired.append(mended)
-            accepted[version.data_set] = self._entry(version, request, checksum, note)
+                repeated = mended.height - mended.n_unique()
+            accepted[version.data_set] = self._entry(version, request, checksum, note, repeated)
         # An edition that landed before comes with a wanted one of the same reporter and period; it is known.
         strange = [key for key in counts if key not in self._available]
         self._set_aside(_matching(rows, strange, "semi"), checksum)
@@ -661,7 +662,9 @@ class _Pull:
             self._again.add(version)
         return None, ""
 
-    def _entry(self, version: Version, request: DataRequest, checksum: str, note: str) -> LedgerEntry:
+    def _entry(
+        self, version: Version, request: DataRequest, checksum: str, note: str, repeated_row_count: int
+    ) -> LedgerEntry:
         """The ledger row of a version, but for what is counted when it lands."""
         if note:
             self.notes.append(f"{version.source_file}: {note}")
@@ -679,6 +682,7 @@ class _Pull:
             pull_id=self.pull_id,
             note=note,
             stated_row_count=version.row_count,
+            repeated_row_count=repeated_row_count,
         )
 
     def _land(self, rows: pl.DataFrame, accepted: Mapping[DataSet, LedgerEntry]) -> None:

@@ -83,7 +83,7 @@ def test_the_newer_delivery_ranks_higher_when_two_hold_the_same_set(older: Ledge
     for entries in ([older, newer], [newer, older]):
         table = precedence(entries)
         assert table.schema == PRECEDENCE
-        ranks = dict(table.iter_rows())
+        ranks = dict(table.select("delivery_id", "precedence").iter_rows())
         assert ranks[newer.delivery_id] > ranks[older.delivery_id]
 
 
@@ -121,6 +121,19 @@ def test_a_data_set_is_whole_when_it_has_the_stated_rows_whatever_its_note_says(
     rows: int, stated: int | None, note: str, whole: bool
 ) -> None:
     assert _pulled("1", 1, rows, stated, note).is_whole == whole
+
+
+def test_a_data_set_is_not_whole_when_a_row_was_repeated_in_the_stated_number() -> None:
+    """The number is right, and yet a row may be missing: the repeated one stands in its place."""
+    doubled = replace(_pulled("1", 1, 10, 10, "10 rows (1 of them repeated) came twice alike"), repeated_row_count=1)
+    assert not doubled.is_whole
+    assert doubtful_entries([doubled]) == [doubled]
+
+
+def test_only_what_was_pulled_is_a_version_of_a_data_set_when_deliveries_are_ordered() -> None:
+    short, whole, file = _pulled("-77", 1, 9, 10), _pulled("5", 2, 10, 10), _entry("z")
+    facts = precedence([whole, file, short]).select("delivery_id", "data_set", "is_whole").rows()
+    assert facts == [("v-77", "C-A-2017-012-H5", False), ("v5", "C-A-2017-012-H5", True), ("z", None, None)]
 
 
 def test_a_doubt_is_gone_when_a_newer_version_of_the_data_set_is_whole() -> None:
