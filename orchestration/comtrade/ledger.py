@@ -122,8 +122,38 @@ def read_ledger(ledger_dir: Path) -> list[LedgerEntry]:
 
 
 def pulled_entries(ledger_dir: Path) -> list[LedgerEntry]:
-    """Ledger rows of every version that pulls from the API landed, superseded ones too, sorted by delivery."""
+    """Ledger rows of every version that pulls from the API landed, superseded and replaced ones too, sorted by
+    delivery.
+    """
     return [entry for entry in read_ledger(ledger_dir) if entry.source_format == PULLED_FORMAT]
+
+
+def replaced_data_sets(entries: Iterable[LedgerEntry], listed: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Data sets that others took the place of, by name, each with its successors in order.
+
+    `entries` are pulled versions; `listed` the names of the data sets that the API lists, such as C-A-2017-012-H6. A
+    data set is replaced when it is not listed and another one of the same reporter, frequency and period, in another
+    edition, is listed and has landed. One that vanished without a successor is not: a list may be short. Nor is one
+    whose successor is still to land: its reporter would have no trade at all until then.
+    """
+    landed = {data_set_name(entry) for entry in entries}
+    listed_names = set(listed)
+    successors: dict[str, list[str]] = {}
+    for name in sorted(landed & listed_names):
+        successors.setdefault(_without_edition(name), []).append(name)
+    return {
+        name: tuple(successors[_without_edition(name)])
+        for name in sorted(landed - listed_names)
+        if _without_edition(name) in successors
+    }
+
+
+def listed_entries(entries: Sequence[LedgerEntry], listed: Iterable[str]) -> list[LedgerEntry]:
+    """Those of the pulled versions, in their order, whose data set was not replaced (see `replaced_data_sets`): two
+    editions of the same trade would count twice.
+    """
+    replaced = replaced_data_sets(entries, listed)
+    return [entry for entry in entries if data_set_name(entry) not in replaced]
 
 
 def doubtful_entries(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
@@ -137,6 +167,10 @@ def doubtful_entries(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
 def data_set_name(entry: LedgerEntry) -> str:
     """The name of the data set without its version, such as C-A-2017-012-H5; a checksum may be a negative number."""
     return "-".join(entry.source_file.split("-")[:5])
+
+
+def _without_edition(data_set: str) -> str:
+    return data_set.rsplit("-", 1)[0]
 
 
 def landed_fingerprint(entries: Iterable[LedgerEntry], period_key: str) -> str:

@@ -1,7 +1,8 @@
 """Pulling data sets from the API: what is new or revised, asked for in few calls, landed so that a stop loses nothing.
 
 Belongs here: comparing availability with the ledger, the loop over calls, what is believed and what is asked for
-again. Does not belong here: the API itself (`orchestration.comtrade.api`), writing landed files (`landing`).
+again. Does not belong here: the API itself (`orchestration.comtrade.api`), writing landed files (`landing`), keeping
+the availability list and what counts by it (`availability`).
 
 What is believed. The availability list states how many rows every data set has. An answer that holds exactly these is
 landed at once. Anything else - another number of rows, a body that is cut short, a column or a cell that is not as it
@@ -23,7 +24,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
 from itertools import accumulate
 from math import ceil
 from pathlib import Path
@@ -42,6 +42,7 @@ from orchestration.comtrade.contract.schema import API_COLUMNS, LANDED
 from orchestration.comtrade.files import FileRefusal, read_delivery
 from orchestration.comtrade.landing import land_data_sets
 from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry, data_set_name, pulled_entries
+from orchestration.pipeline.availability import read_availability, write_availability
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, world_config
 from orchestration.pipeline.storage import combine, write_bytes, write_frame
@@ -202,7 +203,7 @@ def look_and_keep(client: Client, settings: Settings, paths: DataPaths) -> list[
             if answers >= limits_of(settings).answers_per_data_set:
                 raise
             answers += 1
-    write_bytes(paths.pull / "availability.json", _as_json(available))
+    write_availability(paths, available)
     return available
 
 
@@ -734,31 +735,6 @@ def read_unsettled(paths: DataPaths) -> tuple[FileRefusal, ...]:
     """Data sets that stayed doubtful when they were last asked for and have not landed since, with the reason."""
     path = paths.pull / "unsettled.json"
     return tuple(FileRefusal(**row) for row in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
-
-
-def read_availability(paths: DataPaths) -> list[Version]:
-    """The versions of the last look, sorted; [] before the first."""
-    path = paths.pull / "availability.json"
-    if not path.is_file():
-        return []
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return [
-        Version(DataSet(*row[:5]), row[5], row[6], *(date.fromisoformat(d) if d else None for d in row[7:9]))
-        for row in rows
-    ]
-
-
-def _as_json(versions: Sequence[Version]) -> bytes:
-    rows = [
-        (
-            *asdict(v.data_set).values(),
-            v.checksum,
-            v.row_count,
-            *(d and d.isoformat() for d in (v.first_released, v.last_released)),
-        )
-        for v in versions
-    ]
-    return ("[" + ",\n".join(json.dumps(row) for row in rows) + "]").encode()
 
 
 def _newest_first(version: Version) -> tuple[bool, int, DataSet]:

@@ -21,9 +21,10 @@ from orchestration.defs.pulls.assets import AVAILABILITY, PULLED
 from orchestration.defs.pulls.triggers import pulls_for, refresh_for
 from orchestration.defs.reconciliation.assets import FLOWS, PAIRS, PARAMETERS
 from orchestration.defs.resources import API_POOL, Warehouse
+from orchestration.pipeline.availability import read_availability
 from orchestration.pipeline.dbt import ensure_manifest
 from orchestration.pipeline.plan import input_fingerprint
-from orchestration.pipeline.pull import landed_delivery_ids, read_availability
+from orchestration.pipeline.pull import landed_delivery_ids
 from orchestration.reference import Reference, load_reference
 from orchestration.sample import REFERENCE_FRAMES, WorldConfig, build_world, deliver
 from orchestration.settings import Settings

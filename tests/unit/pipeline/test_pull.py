@@ -23,6 +23,7 @@ from orchestration.comtrade.api.requests import Version
 from orchestration.comtrade.contract import apply_contract
 from orchestration.comtrade.ledger import PULLED_FORMAT, precedence
 from orchestration.pipeline import pull as pull_module
+from orchestration.pipeline.availability import read_availability
 from orchestration.pipeline.declarations import contract_tables
 from orchestration.pipeline.plan import PlanError
 from orchestration.pipeline.pull import (
@@ -31,7 +32,6 @@ from orchestration.pipeline.pull import (
     limits_of,
     open_client,
     plan_pull,
-    read_availability,
     read_unsettled,
 )
 from orchestration.settings import Settings
