@@ -83,15 +83,18 @@ def _withdrawals(frame: pl.DataFrame) -> pl.DataFrame:
 
     The first version that lacks a cell withdraws it; when a still later one has it again, that one's rows count.
     """
-    held = frame.filter(pl.col("_is_hs") & pl.col("_data_set").is_not_null()).group_by("_data_set", "_rank", *CELL)
+    versions = frame.select("_data_set", "_rank").unique().drop_nulls("_data_set")
+    # Most data sets have one version: the cells of the others alone are worth looking at.
+    several = versions.filter(pl.col("_data_set").is_duplicated()).select("_data_set").unique()
+    held = frame.filter("_is_hs").join(several, on="_data_set", how="semi").group_by("_data_set", "_rank", *CELL)
     cells = held.agg(pl.col("_is_whole").first(), pl.col("_counts").any())
-    versions = cells.group_by("_data_set", "_rank").agg(
+    judged = cells.group_by("_data_set", "_rank").agg(
         pl.col("_is_whole").first(),
         pl.col("_counts").any(),
         # A row whose product could not be read may be of any product: nothing is known to be lacking.
         pl.col("product_code").is_not_null().all().alias("_is_readable"),
     )
-    withdrawing = versions.filter("_is_whole", "_counts", "_is_readable").select("_data_set", _withdrawn_by="_rank")
+    withdrawing = judged.filter("_is_whole", "_counts", "_is_readable").select("_data_set", _withdrawn_by="_rank")
     candidates = cells.join(withdrawing, on="_data_set").filter(pl.col("_rank") < pl.col("_withdrawn_by"))
     lacking = candidates.join(
         cells.select("_data_set", *CELL, _withdrawn_by="_rank"),
