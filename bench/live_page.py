@@ -37,8 +37,8 @@ from orchestration.defs.pulls.triggers import DATA_SETS_TAG
 from orchestration.defs.release.assets import PUBLISHED
 from orchestration.defs.resources import API_POOL
 from orchestration.defs.session import prepare_home
+from orchestration.pipeline.availability import read_availability
 from orchestration.pipeline.paths import DataPaths
-from orchestration.pipeline.pull import read_availability
 from orchestration.settings import PROJECT_DIR
 
 KEY = "key-of-the-page"

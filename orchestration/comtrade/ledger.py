@@ -42,7 +42,7 @@ class LedgerEntry:
 
     `reader` is the fingerprint of the readers that read it. A data set pulled from the API also has the `request` that
     brought it (never with a key), the SHA-256 of the answer's body, the `pull_id`, the number of rows that the
-    availability list stated, and a `note` where the answer was not believed at once.
+    availability list stated, how many rows repeat another one, and a `note` where the answer was not believed at once.
     """
 
     delivery_id: str
@@ -58,15 +58,19 @@ class LedgerEntry:
     pull_id: str = ""
     note: str = ""
     stated_row_count: int | None = None
+    repeated_row_count: int = 0
 
     @property
     def is_whole(self) -> bool:
-        """False when a data set of the API landed with another number of rows than was stated.
+        """False when a data set of the API landed with another number of rows than was stated, or with repeated ones:
+        each of these may stand in the place of a row that is missing.
 
         The note alone does not tell: it also says that repeated rows were dropped, after which the number was right.
         Where no number stands in the row, any note is a doubt.
         """
-        return not self.note if self.stated_row_count is None else self.row_count == self.stated_row_count
+        if self.stated_row_count is None:
+            return not self.note
+        return self.row_count == self.stated_row_count and self.repeated_row_count == 0
 
     @property
     def period_keys(self) -> tuple[str, ...]:
@@ -118,8 +122,38 @@ def read_ledger(ledger_dir: Path) -> list[LedgerEntry]:
 
 
 def pulled_entries(ledger_dir: Path) -> list[LedgerEntry]:
-    """Ledger rows of every version that pulls from the API landed, superseded ones too, sorted by delivery."""
+    """Ledger rows of every version that pulls from the API landed, superseded and replaced ones too, sorted by
+    delivery.
+    """
     return [entry for entry in read_ledger(ledger_dir) if entry.source_format == PULLED_FORMAT]
+
+
+def replaced_data_sets(entries: Iterable[LedgerEntry], listed: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Data sets that others took the place of, by name, each with its successors in order.
+
+    `entries` are pulled versions; `listed` the names of the data sets that the API lists, such as C-A-2017-012-H6. A
+    data set is replaced when it is not listed and another one of the same reporter, frequency and period, in another
+    edition, is listed and has landed. One that vanished without a successor is not: a list may be short. Nor is one
+    whose successor is still to land: its reporter would have no trade at all until then.
+    """
+    landed = {data_set_name(entry) for entry in entries}
+    listed_names = set(listed)
+    successors: dict[str, list[str]] = {}
+    for name in sorted(landed & listed_names):
+        successors.setdefault(_without_edition(name), []).append(name)
+    return {
+        name: tuple(successors[_without_edition(name)])
+        for name in sorted(landed - listed_names)
+        if _without_edition(name) in successors
+    }
+
+
+def listed_entries(entries: Sequence[LedgerEntry], listed: Iterable[str]) -> list[LedgerEntry]:
+    """Those of the pulled versions, in their order, whose data set was not replaced (see `replaced_data_sets`): two
+    editions of the same trade would count twice.
+    """
+    replaced = replaced_data_sets(entries, listed)
+    return [entry for entry in entries if data_set_name(entry) not in replaced]
 
 
 def doubtful_entries(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
@@ -135,6 +169,10 @@ def data_set_name(entry: LedgerEntry) -> str:
     return "-".join(entry.source_file.split("-")[:5])
 
 
+def _without_edition(data_set: str) -> str:
+    return data_set.rsplit("-", 1)[0]
+
+
 def landed_fingerprint(entries: Iterable[LedgerEntry], period_key: str) -> str:
     """Fingerprint (16 hex digits) of what these deliveries landed in one period: their files and bytes."""
     found = sorted(
@@ -147,18 +185,25 @@ def landed_fingerprint(entries: Iterable[LedgerEntry], period_key: str) -> str:
 
 
 def precedence(entries: Sequence[LedgerEntry]) -> pl.DataFrame:
-    """Which delivery is newer where two hold the same data set: delivery_id, precedence (higher is newer).
+    """Which delivery is newer where two hold the same data set: delivery_id, precedence (higher is newer), and of what
+    was pulled data_set (its name) and is_whole (schema PRECEDENCE).
 
     A stated release date (vintages.csv) decides; a delivery without one counts as older than any that has one. Where
     dates do not decide, the data do: reporters file late, complete and revise upwards far more often than they
     withdraw, so of two downloads the later one reaches further in time, holds more (reporter, period) sets and more
     rows - asked in this order. The last resort is the delivery id, which is chance but the same chance every time.
     Only the order matters, and only between deliveries that hold the same cell.
+
+    A pulled version of a data set lands with all rows or with a doubt, so one that is whole tells what is no longer
+    filed. A download may be any part of anything; of it data_set and is_whole are NULL.
     """
     ordered = sorted(entries, key=_newness)
+    is_pulled = [entry.source_format == PULLED_FORMAT for entry in ordered]
     rows = {
         "delivery_id": [entry.delivery_id for entry in ordered],
         "precedence": list(range(1, len(ordered) + 1)),
+        "data_set": [data_set_name(e) if pulled else None for e, pulled in zip(ordered, is_pulled, strict=True)],
+        "is_whole": [e.is_whole if pulled else None for e, pulled in zip(ordered, is_pulled, strict=True)],
     }
     return pl.DataFrame(rows, schema=PRECEDENCE).sort("delivery_id")
 

@@ -169,7 +169,8 @@ def pull_now(settings: Settings, _given: argparse.Namespace) -> int:
 
 
 def _alert_stopped(settings: Settings, paths: DataPaths, why: str) -> None:
-    from orchestration.pipeline.pull import read_availability, versions_to_land
+    from orchestration.pipeline.availability import read_availability
+    from orchestration.pipeline.pull import versions_to_land
 
     desk = AlertDesk(settings)
     to_land = versions_to_land(paths, read_availability(paths))

@@ -11,7 +11,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -40,9 +40,9 @@ from orchestration.comtrade.ledger import (
     is_landed,
     landed_fingerprint,
     precedence,
-    pulled_entries,
     read_ledger,
 )
+from orchestration.pipeline.availability import pulled_and_replaced, pulled_deliveries, say_replaced
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import world_config
 from orchestration.pipeline.pull import read_unsettled
@@ -60,13 +60,16 @@ SMALL_FILE_BYTES = 4_000_000
 
 @dataclass(frozen=True)
 class LandingSummary:
-    """What a landing found: deliveries of this run, files that could not be read, rows and value in USD."""
+    """What a landing found: deliveries of this run, files that could not be read, rows and value in USD; `replaced` are
+    pulled data sets that do not count, each with those that took its place.
+    """
 
     delivery_ids: tuple[str, ...]
     refusals: tuple[FileRefusal, ...]
     newly_landed_count: int
     row_count: int
     value_usd: float
+    replaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,10 @@ def land(settings: Settings, paths: DataPaths, reference: Reference, fingerprint
 
 
 def _pulled_summary(paths: DataPaths) -> LandingSummary:
-    """What pulls have landed; data sets that stayed doubtful are refused with their reason."""
-    entries, refusals = pulled_entries(paths.ledger), read_unsettled(paths)
+    """What pulls have landed and what of it counts; data sets that stayed doubtful are refused with their reason."""
+    entries, replaced = pulled_and_replaced(paths)
+    refusals = read_unsettled(paths)
+    say_replaced(replaced)
     _write_list(paths.refusals, [asdict(refusal) for refusal in refusals])
     # Written here, where the ledger is read anyway: its rows are tens of thousands, and the gate should not read them.
     _write_list(paths.doubts, [_doubt(entry) for entry in doubtful_entries(entries)])
@@ -169,6 +174,7 @@ def _pulled_summary(paths: DataPaths) -> LandingSummary:
         newly_landed_count=0,
         row_count=sum(entry.row_count for entry in entries),
         value_usd=math.fsum(entry.value_usd for entry in entries),
+        replaced=replaced,
     )
 
 
@@ -216,10 +222,11 @@ def entries_of(paths: DataPaths, delivery_ids: Iterable[str]) -> list[LedgerEntr
 
 def deliveries_of_run(settings: Settings, paths: DataPaths) -> list[LedgerEntry]:
     """Ledger entries of the files that stand in the source now; earlier ones stay landed but are not read. Of what is
-    pulled every version counts: the newest is current, the others are what it revised.
+    pulled every version counts: the newest is current, the others are what it revised; a data set that the API replaced
+    by another edition of the same trade does not.
     """
     if settings.is_pulled:
-        return pulled_entries(paths.ledger)
+        return pulled_deliveries(paths)
     folder = paths.sample_declared if settings.source == "sample" else settings.declarations
     assert folder is not None
     dates, released_on = read_release_dates(folder), dict[str, date | None]()
@@ -273,12 +280,12 @@ def _outputs(paths: DataPaths, key: str) -> dict[str, Path]:
 
 def _contract_fingerprint(entries: list[LedgerEntry], key: str, order: pl.DataFrame, code: str) -> str:
     """What the contract of a period is made from. Of the order only that among this period's deliveries counts:
-    another file of other periods changes nothing here.
+    another file of other periods changes nothing here. Whether a version is whole counts too: it decides what the
+    version withdraws.
     """
     present = pl.Series("delivery_id", [entry.delivery_id for entry in entries], dtype=pl.String)
-    order_text = ",".join(
-        order.filter(pl.col("delivery_id").is_in(present.implode())).sort("precedence")["delivery_id"]
-    )
+    ranked = order.filter(pl.col("delivery_id").is_in(present.implode())).sort("precedence")
+    order_text = ",".join(f"{name}:{is_whole}" for name, is_whole in ranked.select("delivery_id", "is_whole").rows())
     return combine(landed_fingerprint(entries, key), order_text, code)
 
 

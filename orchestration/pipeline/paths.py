@@ -42,7 +42,7 @@ class DataPaths:
 
     @property
     def doubts(self) -> Path:
-        """Data sets of the API that landed with another number of rows than stated, as the last landing found them."""
+        """Data sets of the API that may lack rows, as the last landing found them."""
         return self.root / "doubts.json"
 
     @property

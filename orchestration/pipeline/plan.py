@@ -23,7 +23,8 @@ from orchestration.comtrade.files import (
     scan_folder,
 )
 from orchestration.comtrade.landing import period_keys_of
-from orchestration.comtrade.ledger import LedgerEntry, pulled_entries
+from orchestration.comtrade.ledger import LedgerEntry
+from orchestration.pipeline.availability import pulled_deliveries
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import combine, fingerprint_of_tree, sha256_of_file, write_bytes
 from orchestration.reference import load_reference, reference_fingerprint
@@ -156,8 +157,8 @@ def _file_state(path: Path) -> str:
 
 
 def _pulled(settings: Settings) -> list[LedgerEntry]:
-    """Versions that pulls have landed, by delivery. Raises PlanError when there are none."""
-    found = pulled_entries(DataPaths(settings.data_folder).ledger)
+    """Versions that pulls have landed and that count, by delivery. Raises PlanError when there are none."""
+    found = pulled_deliveries(DataPaths(settings.data_folder))
     if not found:
         raise PlanError(
             "nothing has been pulled from the API yet, so there is nothing to reconcile; start a pull first with "

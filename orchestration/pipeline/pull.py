@@ -1,7 +1,8 @@
 """Pulling data sets from the API: what is new or revised, asked for in few calls, landed so that a stop loses nothing.
 
 Belongs here: comparing availability with the ledger, the loop over calls, what is believed and what is asked for
-again. Does not belong here: the API itself (`orchestration.comtrade.api`), writing landed files (`landing`).
+again. Does not belong here: the API itself (`orchestration.comtrade.api`), writing landed files (`landing`), keeping
+the availability list and what counts by it (`availability`).
 
 What is believed. The availability list states how many rows every data set has. An answer that holds exactly these is
 landed at once. Anything else - another number of rows, a body that is cut short, a column or a cell that is not as it
@@ -24,7 +25,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
 from itertools import accumulate
 from math import ceil
 from pathlib import Path
@@ -51,6 +51,7 @@ from orchestration.comtrade.contract.schema import API_COLUMNS, LANDED
 from orchestration.comtrade.files import FileRefusal, read_delivery
 from orchestration.comtrade.landing import land_data_sets
 from orchestration.comtrade.ledger import PULLED_FORMAT, LedgerEntry, data_set_name, pulled_entries
+from orchestration.pipeline.availability import read_availability, write_availability
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import PlanError, world_config
 from orchestration.pipeline.storage import combine, write_bytes, write_frame
@@ -234,7 +235,7 @@ def look_and_keep(client: Client, settings: Settings, paths: DataPaths) -> list[
             if answers >= limits_of(settings).answers_per_data_set:
                 raise
             answers += 1
-    write_bytes(paths.pull / "availability.json", _as_json(available))
+    write_availability(paths, available)
     return available
 
 
@@ -714,7 +715,7 @@ class _Pull:
         accepted: dict[DataSet, LedgerEntry] = {}
         repaired: list[pl.DataFrame] = []
         for version in self._versions(request):
-            key, note = _cells_of(version.data_set), ""
+            key, note, repeated = _cells_of(version.data_set), "", 0
             if counts.pop(key, 0) != version.row_count or key in doubled:
                 own = _matching(rows, [key], "semi")
                 mended, note = self._judge(version, own)
@@ -722,7 +723,8 @@ class _Pull:
                     continue
                 rows = _matching(rows, [key], "anti")
                 repaired.append(mended)
-            accepted[version.data_set] = self._entry(version, request, checksum, note)
+                repeated = mended.height - mended.n_unique()
+            accepted[version.data_set] = self._entry(version, request, checksum, note, repeated)
         # An edition that landed before comes with a wanted one of the same reporter and period; it is known.
         strange = [key for key in counts if key not in self._available]
         self._set_aside(_matching(rows, strange, "semi"), checksum)
@@ -749,7 +751,9 @@ class _Pull:
             self._again.add(version)
         return None, ""
 
-    def _entry(self, version: Version, request: DataRequest, checksum: str, note: str) -> LedgerEntry:
+    def _entry(
+        self, version: Version, request: DataRequest, checksum: str, note: str, repeated_row_count: int
+    ) -> LedgerEntry:
         """The ledger row of a version, but for what is counted when it lands."""
         if note:
             self.notes.append(f"{version.source_file}: {note}")
@@ -767,6 +771,7 @@ class _Pull:
             pull_id=self.pull_id,
             note=note,
             stated_row_count=version.row_count,
+            repeated_row_count=repeated_row_count,
         )
 
     def _land(self, rows: pl.DataFrame, accepted: Mapping[DataSet, LedgerEntry]) -> None:
@@ -818,31 +823,6 @@ def read_unsettled(paths: DataPaths) -> tuple[FileRefusal, ...]:
     """Data sets that stayed doubtful when they were last asked for and have not landed since, with the reason."""
     path = paths.pull / "unsettled.json"
     return tuple(FileRefusal(**row) for row in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
-
-
-def read_availability(paths: DataPaths) -> list[Version]:
-    """The versions of the last look, sorted; [] before the first."""
-    path = paths.pull / "availability.json"
-    if not path.is_file():
-        return []
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return [
-        Version(DataSet(*row[:5]), row[5], row[6], *(date.fromisoformat(d) if d else None for d in row[7:9]))
-        for row in rows
-    ]
-
-
-def _as_json(versions: Sequence[Version]) -> bytes:
-    rows = [
-        (
-            *asdict(v.data_set).values(),
-            v.checksum,
-            v.row_count,
-            *(d and d.isoformat() for d in (v.first_released, v.last_released)),
-        )
-        for v in versions
-    ]
-    return ("[" + ",\n".join(json.dumps(row) for row in rows) + "]").encode()
 
 
 def _newest_first(version: Version) -> tuple[bool, int, DataSet]:

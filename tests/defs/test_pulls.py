@@ -25,10 +25,11 @@ from orchestration.defs.pulls.assets import AVAILABILITY, PULLED, pull_config
 from orchestration.defs.pulls.triggers import pulls_for, refresh_for
 from orchestration.defs.reconciliation.assets import FLOWS, PAIRS, PARAMETERS
 from orchestration.defs.resources import API_POOL, Warehouse
+from orchestration.pipeline.availability import read_availability
 from orchestration.pipeline.dbt import ensure_manifest
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import input_fingerprint
-from orchestration.pipeline.pull import landed_delivery_ids, open_client, pull, read_availability
+from orchestration.pipeline.pull import landed_delivery_ids, open_client, pull
 from orchestration.reference import Reference, load_reference
 from orchestration.sample import REFERENCE_FRAMES, WorldConfig, build_world, deliver
 from orchestration.settings import Settings

@@ -43,9 +43,14 @@ class ContractResult:
 def apply_contract(landed: pl.DataFrame, tables: ContractTables, precedence: pl.DataFrame) -> ContractResult:
     """Book every landed row (schema LANDED) to exactly one account and derive totals, coverage and revisions.
 
-    `precedence` has delivery_id and precedence (Int64, higher is newer) for every delivery of the rows. The
-    result does not depend on the order of the rows. Values in USD as filed. Raises ContractError when a column
-    is missing, two rows carry the same delivery_id and source_line, or a delivery has no precedence.
+    `precedence` (schema PRECEDENCE) has delivery_id and precedence (Int64, higher is newer) for every delivery of the
+    rows. A delivery that is a version of one data set, as a pull lands them, also has data_set (its name) and is_whole
+    (it holds every row of that version): a newer whole version withdraws what it lacks. Without these two columns, or
+    with NULL in them, a delivery may hold a part of anything and withdraws nothing.
+
+    The result does not depend on the order of the rows. Values in USD as filed. Raises ContractError when a column is
+    missing, two rows carry the same delivery_id and source_line, a delivery has no precedence, or it is called whole
+    without the name of its data set.
     """
     rows = conform(landed, LANDED, "landed declarations", optional=READER_FLAGS)
     _refuse_unnamed_rows(rows)

@@ -15,6 +15,7 @@ from orchestration.sums import count_where, exact_sum
 _KEY = (*CELL, "flow_code", "partner_code")
 _PAIR = ("older_delivery_id", "newer_delivery_id")
 _SET = ("frequency", "period", "product_code")
+_VERSION = ("_rank", "_data_set", "_withdrawn_by")
 
 
 def measure_revisions(frame: pl.DataFrame) -> pl.DataFrame:
@@ -22,11 +23,11 @@ def measure_revisions(frame: pl.DataFrame) -> pl.DataFrame:
 
     A key is (flow, partner, product); it is revised when its value differs at all. Value moved adds up what every
     key moved by, whichever way: a key on one side only counts whole. `frame` holds the counting rows of every
-    delivery, superseded ones too, with `_rank` and `_counts`.
+    delivery, superseded ones too, with `_rank`, `_counts`, `_data_set` and `_withdrawn_by` (see `vintages`).
     """
     keys = (
         frame.filter(pl.col("_counts"))
-        .group_by(*_KEY, "delivery_id", "_rank", maintain_order=True)
+        .group_by(*_KEY, "delivery_id", *_VERSION, maintain_order=True)
         .agg(exact_sum("value_usd"), pl.col("hs_revision").sort().first())
     )
     if keys["_rank"].n_unique() <= 1:
@@ -37,21 +38,60 @@ def measure_revisions(frame: pl.DataFrame) -> pl.DataFrame:
 def _compared_cells(keys: pl.DataFrame) -> pl.DataFrame:
     """Cells (reporter, product, period) with the older and the newer delivery they are compared between.
 
-    A cell that both deliveries hold is always compared. A cell that only one holds counts as added or removed
-    only where the two deliveries share more than half of the smaller one's reporters for that product: files
-    of different reporters are not vintages of one another.
+    A cell that both deliveries hold is compared, unless it was withdrawn between them. Two versions of one data set
+    are vintages of one another whatever they hold: a cell that a version has and the one before lacks was added by it,
+    a cell that was withdrawn (`vintages`) was removed. Of other deliveries a cell that only one holds counts as added
+    or removed only where the two share more than half of the smaller one's reporters for that product: files of
+    different reporters are not vintages of one another.
     """
-    cells = keys.select(*CELL, "delivery_id", "_rank").unique().sort(*CELL, "_rank")
-    previous = pl.col("delivery_id").shift(1).over(CELL)
-    following = pl.col("delivery_id").shift(-1).over(CELL)
-    cells = cells.with_columns(previous.alias("_previous"), following.alias("_following"))
-    both = cells.filter(pl.col("_previous").is_not_null()).select(
+    cells = keys.select(*CELL, "delivery_id", *_VERSION).unique().sort(*CELL, "_rank")
+    cells = cells.join(_versions_before(keys), on=["_data_set", "_rank"], how="left", maintain_order="left")
+    cells = cells.with_columns(
+        pl.col("delivery_id").shift(1).over(CELL).alias("_previous"),
+        pl.col("_withdrawn_by").shift(1).over(CELL).alias("_previous_withdrawn_by"),
+        pl.col("_rank").shift(-1).over(CELL).alias("_following"),
+    )
+    is_standing = (pl.col("_previous_withdrawn_by") > pl.col("_rank")).fill_null(True)
+    both = cells.filter(pl.col("_previous").is_not_null() & is_standing).select(
         *CELL, pl.col("_previous").alias("older_delivery_id"), pl.col("delivery_id").alias("newer_delivery_id")
     )
     related = _related_deliveries(cells, both)
-    added = _one_sided(cells.filter(pl.col("_previous").is_null()), related, "newer_delivery_id")
-    removed = _one_sided(cells.filter(pl.col("_following").is_null()), related, "older_delivery_id")
-    return pl.concat([both, added, removed]).unique().sort(*CELL, *_PAIR)
+    is_new = pl.col("_previous").is_null() | ~is_standing
+    is_version = pl.col("_version_before").is_not_null()
+    is_last = pl.col("_following").is_null()
+    is_withdrawn = pl.col("_withdrawn_by").is_not_null()
+    return (
+        pl.concat(
+            [
+                both,
+                _added_by_versions(cells.filter(is_new & is_version)),
+                _withdrawn(
+                    cells.filter(is_withdrawn & (is_last | (pl.col("_withdrawn_by") < pl.col("_following")))), keys
+                ),
+                _one_sided(cells.filter(pl.col("_previous").is_null() & ~is_version), related, "newer_delivery_id"),
+                _one_sided(cells.filter(is_last & ~is_withdrawn), related, "older_delivery_id"),
+            ]
+        )
+        .unique()
+        .sort(*CELL, *_PAIR)
+    )
+
+
+def _versions_before(keys: pl.DataFrame) -> pl.DataFrame:
+    """`_version_before` (a delivery_id) of every version of a data set but the first, by `_data_set` and `_rank`."""
+    versions = keys.filter(pl.col("_data_set").is_not_null()).select("_data_set", "_rank", "delivery_id").unique()
+    before = pl.col("delivery_id").shift(1).over("_data_set").alias("_version_before")
+    return versions.sort("_data_set", "_rank").select("_data_set", "_rank", before)
+
+
+def _added_by_versions(cells: pl.DataFrame) -> pl.DataFrame:
+    return cells.select(*CELL, older_delivery_id="_version_before", newer_delivery_id="delivery_id")
+
+
+def _withdrawn(cells: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    withdrawing = keys.select(_withdrawn_by="_rank", newer_delivery_id="delivery_id").unique()
+    rows = cells.join(withdrawing, on="_withdrawn_by")
+    return rows.select(*CELL, pl.col("delivery_id").alias("older_delivery_id"), "newer_delivery_id")
 
 
 def _related_deliveries(cells: pl.DataFrame, both: pl.DataFrame) -> pl.DataFrame:

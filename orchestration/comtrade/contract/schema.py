@@ -64,7 +64,10 @@ API_COLUMNS: Schema = {
 PROVENANCE: Schema = {"source_file": _TEXT, "source_format": _TEXT, "delivery_id": _TEXT, "source_line": _COUNT}
 READER_FLAGS: Schema = {"quarantine_field": _TEXT, "quarantine_value": _TEXT}
 LANDED: Schema = API_COLUMNS | PROVENANCE | READER_FLAGS
-PRECEDENCE: Schema = {"delivery_id": _TEXT, "precedence": _COUNT}
+# Of which data set a delivery is a version, and whether it holds all rows of that version; NULL where it is no version
+# of one: a download may hold a part of anything.
+VERSION_FACTS: Schema = {"data_set": _TEXT, "is_whole": _FLAG}
+PRECEDENCE: Schema = {"delivery_id": _TEXT, "precedence": _COUNT} | VERSION_FACTS
 
 DECLARATIONS: Schema = {
     "declaration_id": _TEXT,

@@ -41,6 +41,7 @@ def landed_declarations(warehouse: WarehouseParameter) -> dg.MaterializeResult:
             "deliveries": len(summary.delivery_ids),
             "newly_landed_deliveries": summary.newly_landed_count,
             "by_period": landed_by_period(deliveries_of_run(warehouse.settings, warehouse.paths)),
+            "replaced_data_sets": {name: " and ".join(successors) for name, successors in summary.replaced.items()},
             "refused_files": {r.source_file: f"{r.what} {r.how_to_mend}" for r in summary.refusals},
         }
     )

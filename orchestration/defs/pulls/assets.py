@@ -19,6 +19,7 @@ from orchestration.defs.metadata import by_period
 from orchestration.defs.partitions import AVAILABLE, AVAILABLE_SET, sync_partitions
 from orchestration.defs.promises import READ_AGAIN, refusals_are_final
 from orchestration.defs.resources import API_POOL, OWNERS, Warehouse, WarehouseParameter
+from orchestration.pipeline.availability import read_availability
 from orchestration.pipeline.lock import BusyError, only_one_pull
 from orchestration.pipeline.pull import (
     RESUMABLE,
@@ -28,7 +29,6 @@ from orchestration.pipeline.pull import (
     open_client,
     plan_pull,
     pull,
-    read_availability,
     versions_to_land,
 )
 

@@ -16,7 +16,8 @@ from orchestration.defs.promises import PRIORITY_TAG, SENSOR_PRIORITY, SOURCE_TA
 from orchestration.defs.pulls.assets import AVAILABILITY, PULLED, pull_config
 from orchestration.defs.resources import Warehouse, WarehouseParameter
 from orchestration.defs.schedules import request_for
-from orchestration.pipeline.pull import calls_left, plan_pull, read_availability, read_unsettled, versions_to_land
+from orchestration.pipeline.availability import read_availability
+from orchestration.pipeline.pull import calls_left, plan_pull, read_unsettled, versions_to_land
 from orchestration.pipeline.storage import combine
 from orchestration.settings import Settings
 

@@ -23,6 +23,7 @@ from orchestration.comtrade.api.requests import Version
 from orchestration.comtrade.contract import apply_contract
 from orchestration.comtrade.ledger import PULLED_FORMAT, precedence
 from orchestration.pipeline import pull as pull_module
+from orchestration.pipeline.availability import read_availability
 from orchestration.pipeline.declarations import contract_tables
 from orchestration.pipeline.plan import PlanError
 from orchestration.pipeline.pull import (
@@ -31,7 +32,6 @@ from orchestration.pipeline.pull import (
     limits_of,
     open_client,
     plan_pull,
-    read_availability,
     read_unsettled,
 )
 from orchestration.settings import Settings
@@ -122,7 +122,10 @@ def test_a_revised_data_set_lands_beside_the_older_one_when_it_is_pulled_again(w
     assert old.released_on is not None
     assert new.released_on == old.released_on + timedelta(days=30)
     assert (world.paths.landed / old.files[0].path).is_file()
-    assert dict(precedence(both).iter_rows()) == {old.delivery_id: 1, new.delivery_id: 2}
+    assert dict(precedence(both).select("delivery_id", "precedence").iter_rows()) == {
+        old.delivery_id: 1,
+        new.delivery_id: 2,
+    }
 
 
 def test_only_what_the_settings_name_is_pulled_when_they_name_something(tmp_path: Path) -> None:
@@ -334,6 +337,7 @@ def test_repeated_rows_land_with_a_note_when_the_api_gives_them_twice_alike(tmp_
     with pulling(tmp_path, served) as found:
         (note,) = found.pull().notes
         assert "6 rows (1 of them repeated) came twice alike while the availability list states 6" in note
+        assert [(entry.repeated_row_count, entry.is_whole) for entry in found.ledger] == [(1, False)]
         assert_all_landed_once(found, served)
 
 

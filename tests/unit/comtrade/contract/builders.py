@@ -5,6 +5,7 @@ Belongs here: one plain row and ways to change it. Does not belong here: expecta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -40,10 +41,25 @@ def landed(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(numbered, schema=LANDED)
 
 
-def apply(tables: ContractTables, frame: pl.DataFrame, newest_last: list[str] | None = None) -> ContractResult:
-    """The contract over a frame; deliveries rank in the order given (default: by name)."""
+def apply(
+    tables: ContractTables,
+    frame: pl.DataFrame,
+    newest_last: list[str] | None = None,
+    versions: Mapping[str, tuple[str, bool]] | None = None,
+) -> ContractResult:
+    """The contract over a frame; deliveries rank in the order given (default: by name). `versions` gives the data set
+    and wholeness of deliveries that are versions of one; the others are downloads.
+    """
     deliveries = newest_last or sorted(frame["delivery_id"].unique())
-    precedence = pl.DataFrame({"delivery_id": deliveries, "precedence": range(len(deliveries))})
+    facts = [(versions or {}).get(delivery, (None, None)) for delivery in deliveries]
+    precedence = pl.DataFrame(
+        {
+            "delivery_id": deliveries,
+            "precedence": range(len(deliveries)),
+            "data_set": [data_set for data_set, _ in facts],
+            "is_whole": [is_whole for _, is_whole in facts],
+        }
+    )
     return apply_contract(frame, tables, precedence)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,11 @@ def tables(seeds_dir: Path) -> ContractTables:
 
 @pytest.fixture(scope="session")
 def contract(tables: ContractTables) -> Callable[..., ContractResult]:
-    def run(*rows: dict[str, Any], newest_last: list[str] | None = None) -> ContractResult:
-        return apply(tables, landed(*rows), newest_last)
+    def run(
+        *rows: dict[str, Any],
+        newest_last: list[str] | None = None,
+        versions: Mapping[str, tuple[str, bool]] | None = None,
+    ) -> ContractResult:
+        return apply(tables, landed(*rows), newest_last, versions)
 
     return run

@@ -107,7 +107,7 @@ def test_the_stated_date_decides_when_it_is_given_after_the_files_landed(
     assert _land(run, reference).newly_landed_count == 0
     entries = _by_name(deliveries_of_run(*run))
     assert entries[newer].released_on == date(2021, 1, 1)
-    ranks = dict(precedence(list(entries.values())).iter_rows())
+    ranks = dict(precedence(list(entries.values())).select("delivery_id", "precedence").iter_rows())
     assert ranks[entries[newer].delivery_id] == max(ranks.values())
     (folder / "vintages.csv").unlink()
     assert make_plan(run[0]).input_fingerprint != before

@@ -18,8 +18,10 @@ from orchestration.comtrade.ledger import (
     doubtful_entries,
     is_landed,
     landed_fingerprint,
+    listed_entries,
     precedence,
     read_ledger,
+    replaced_data_sets,
     write_entry,
 )
 from tests.unit.comtrade.landing.builders import delivery_of
@@ -83,7 +85,7 @@ def test_the_newer_delivery_ranks_higher_when_two_hold_the_same_set(older: Ledge
     for entries in ([older, newer], [newer, older]):
         table = precedence(entries)
         assert table.schema == PRECEDENCE
-        ranks = dict(table.iter_rows())
+        ranks = dict(table.select("delivery_id", "precedence").iter_rows())
         assert ranks[newer.delivery_id] > ranks[older.delivery_id]
 
 
@@ -121,6 +123,54 @@ def test_a_data_set_is_whole_when_it_has_the_stated_rows_whatever_its_note_says(
     rows: int, stated: int | None, note: str, whole: bool
 ) -> None:
     assert _pulled("1", 1, rows, stated, note).is_whole == whole
+
+
+def test_a_data_set_is_not_whole_when_a_row_was_repeated_in_the_stated_number() -> None:
+    """The number is right, and yet a row may be missing: the repeated one stands in its place."""
+    doubled = replace(_pulled("1", 1, 10, 10, "10 rows (1 of them repeated) came twice alike"), repeated_row_count=1)
+    assert not doubled.is_whole
+    assert doubtful_entries([doubled]) == [doubled]
+
+
+def test_only_what_was_pulled_is_a_version_of_a_data_set_when_deliveries_are_ordered() -> None:
+    short, whole, file = _pulled("-77", 1, 9, 10), _pulled("5", 2, 10, 10), _entry("z")
+    facts = precedence([whole, file, short]).select("delivery_id", "data_set", "is_whole").rows()
+    assert facts == [("v-77", "C-A-2017-012-H5", False), ("v5", "C-A-2017-012-H5", True), ("z", None, None)]
+
+
+def _named(*names: str) -> list[LedgerEntry]:
+    return [replace(_pulled(str(n), 1, 10, 10), source_file=f"{name}--{n}") for n, name in enumerate(names, 1)]
+
+
+H4, H5, H6 = (f"C-A-2017-012-{edition}" for edition in ("H4", "H5", "H6"))
+
+
+@pytest.mark.parametrize(
+    ("landed", "listed", "replaced"),
+    [
+        ([H5, H6], [H6], {H5: (H6,)}),
+        ([H4, H5, H6], [H4, H6], {H5: (H4, H6)}),
+        ([H5, H5, H6], [H6], {H5: (H6,)}),
+        ([H5, H6], [H5, H6], {}),
+        ([H5, H6], [], {}),
+        ([H5], [H6], {}),
+        ([H5, "C-A-2017-024-H6"], ["C-A-2017-024-H6"], {}),
+        ([H5, "C-A-2018-012-H6"], ["C-A-2018-012-H6"], {}),
+        ([H5, "C-M-201701-012-H6"], ["C-M-201701-012-H6"], {}),
+        ([H5, "S-A-2017-012-H6"], ["S-A-2017-012-H6"], {}),
+    ],
+    ids=[
+        "replaced", "two_successors", "every_version", "both_listed", "empty_list", "not_landed_yet", "other_reporter",
+        "other_period", "other_frequency", "other_type",
+    ],
+)  # fmt: skip
+def test_a_data_set_is_replaced_when_another_edition_is_listed_in_its_place_and_has_landed(
+    landed: list[str], listed: list[str], replaced: dict[str, tuple[str, ...]]
+) -> None:
+    entries = _named(*landed)
+    assert replaced_data_sets(entries, listed) == replaced
+    standing = [entry for entry, name in zip(entries, landed, strict=True) if name not in replaced]
+    assert listed_entries(entries, listed) == standing
 
 
 def test_a_doubt_is_gone_when_a_newer_version_of_the_data_set_is_whole() -> None:
