@@ -43,6 +43,7 @@ class LedgerEntry:
     `reader` is the fingerprint of the readers that read it. A data set pulled from the API also has the `request` that
     brought it (never with a key), the SHA-256 of the answer's body, the `pull_id`, the number of rows that the
     availability list stated, how many rows repeat another one, and a `note` where the answer was not believed at once.
+    `is_listed` never stands in the ledger: it says of an entry at hand that the API lists this very version.
     """
 
     delivery_id: str
@@ -59,6 +60,7 @@ class LedgerEntry:
     note: str = ""
     stated_row_count: int | None = None
     repeated_row_count: int = 0
+    is_listed: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -95,6 +97,7 @@ def write_entry(ledger_dir: Path, entry: LedgerEntry) -> None:
     # A pull lands thousands of data sets: on one line, and without copying the row first, it is written many times
     # faster than set out in lines.
     said = {**vars(entry), "files": [vars(file) for file in entry.files]}
+    del said["is_listed"]
     temporary.write_text(json.dumps(said, default=_iso, sort_keys=True), encoding="utf-8")
     temporary.replace(path)
 
@@ -159,7 +162,7 @@ def listed_entries(entries: Sequence[LedgerEntry], listed: Iterable[str]) -> lis
 def doubtful_entries(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """Of versions pulled from the API: those that are not whole and were not replaced by a newer one; by name."""
     newest: dict[str, LedgerEntry] = {}
-    for entry in sorted(entries, key=_newness):
+    for entry in by_newness(entries):
         newest[data_set_name(entry)] = entry
     return sorted((entry for entry in newest.values() if not entry.is_whole), key=lambda entry: entry.source_file)
 
@@ -194,10 +197,12 @@ def precedence(entries: Sequence[LedgerEntry]) -> pl.DataFrame:
     rows - asked in this order. The last resort is the delivery id, which is chance but the same chance every time.
     Only the order matters, and only between deliveries that hold the same cell.
 
-    A pulled version of a data set lands with all rows or with a doubt, so one that is whole tells what is no longer
-    filed. A download may be any part of anything; of it data_set and is_whole are NULL.
+    Of the versions of a pulled data set the one that the API lists (`is_listed`) is the newest, whatever its date and
+    rows: it may be released twice on one day, or taken back to an earlier version. A pulled version of a data set lands
+    with all rows or with a doubt, so one that is whole tells what is no longer filed. A download may be any part of
+    anything; of it data_set and is_whole are NULL.
     """
-    ordered = sorted(entries, key=_newness)
+    ordered = by_newness(entries)
     is_pulled = [entry.source_format == PULLED_FORMAT for entry in ordered]
     rows = {
         "delivery_id": [entry.delivery_id for entry in ordered],
@@ -206,6 +211,16 @@ def precedence(entries: Sequence[LedgerEntry]) -> pl.DataFrame:
         "is_whole": [e.is_whole if pulled else None for e, pulled in zip(ordered, is_pulled, strict=True)],
     }
     return pl.DataFrame(rows, schema=PRECEDENCE).sort("delivery_id")
+
+
+def by_newness(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+    """The deliveries from the oldest to the newest, as `precedence` ranks them."""
+    ordered = sorted(entries, key=_newness)
+    newest = {data_set_name(entry): _newness(entry) for entry in ordered if entry.source_format == PULLED_FORMAT}
+    return sorted(
+        ordered,
+        key=lambda entry: (newest[data_set_name(entry)], 1) if entry.is_listed else (_newness(entry), 0),
+    )
 
 
 def _newness(entry: LedgerEntry) -> tuple[date, str, int, int, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 
@@ -60,8 +60,13 @@ def pulled_and_replaced(paths: DataPaths) -> tuple[list[LedgerEntry], dict[str, 
     lists in its place (such as C-A-2017-012-H5: C-A-2017-012-H6). Reads the ledger once; raises LedgerError when it
     cannot be read.
     """
-    entries = pulled_entries(paths.ledger)
-    listed = {version.data_set.name for version in read_listed(paths)}
+    versions = read_listed(paths)
+    of_version = {version.delivery_id for version in versions}
+    entries = [
+        replace(entry, is_listed=True) if entry.delivery_id in of_version else entry
+        for entry in pulled_entries(paths.ledger)
+    ]
+    listed = {version.data_set.name for version in versions}
     return listed_entries(entries, listed), replaced_data_sets(entries, listed)
 
 

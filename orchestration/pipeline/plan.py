@@ -23,7 +23,7 @@ from orchestration.comtrade.files import (
     scan_folder,
 )
 from orchestration.comtrade.landing import period_keys_of
-from orchestration.comtrade.ledger import LedgerEntry
+from orchestration.comtrade.ledger import LedgerEntry, by_newness
 from orchestration.pipeline.availability import pulled_deliveries
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import combine, fingerprint_of_tree, sha256_of_file, write_bytes
@@ -112,7 +112,9 @@ def input_fingerprint(settings: Settings) -> str:
         return combine("sample", repr(world_config(settings)), *shared)
     if settings.is_pulled:
         # Not by its id alone: a version may have landed with rows that were set right or quarantined.
-        landed = (combine(one.delivery_id, *(file.checksum for file in one.files)) for one in _pulled(settings))
+        # In the order of their newness: the API may go back to a version that landed long ago.
+        pulled = by_newness(_pulled(settings))
+        landed = (combine(one.delivery_id, *(file.checksum for file in one.files)) for one in pulled)
         # What a pull could not settle stands in the release too, as a warning.
         unsettled = DataPaths(settings.data_folder).pull / "unsettled.json"
         extra = sha256_of_file(unsettled) if unsettled.is_file() else ""

@@ -58,6 +58,18 @@ def test_rows_that_a_newer_version_lacks_do_not_count_when_both_were_pulled(tmp_
         assert declared == pytest.approx(TWO_PRODUCTS["primaryValue"].sum() + ONE_PRODUCT["primaryValue"].sum())
 
 
+def test_an_earlier_version_is_current_again_when_the_api_goes_back_to_it(tmp_path: Path) -> None:
+    with pulling(tmp_path, TWO_PRODUCTS) as found:
+        found.pull()
+        first = read_availability(found.paths)
+        found.stand_in.holdings.revise(KEY, ONE_PRODUCT)
+        found.pull()
+        before = input_fingerprint(found.settings)
+        write_availability(found.paths, first)
+        assert input_fingerprint(found.settings) != before
+        assert standing(found)["value_usd"].sum() == pytest.approx(TWO_PRODUCTS["primaryValue"].sum())
+
+
 def test_nothing_is_withdrawn_when_the_newer_version_was_believed_although_rows_are_missing(tmp_path: Path) -> None:
     revised = TWO_PRODUCTS.with_columns(pl.col("primaryValue") * 2)
     with pulling(tmp_path, TWO_PRODUCTS) as found:

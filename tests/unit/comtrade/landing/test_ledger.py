@@ -20,6 +20,7 @@ from orchestration.comtrade.ledger import (
     landed_fingerprint,
     listed_entries,
     precedence,
+    read_entry,
     read_ledger,
     replaced_data_sets,
     write_entry,
@@ -130,6 +131,23 @@ def test_a_data_set_is_not_whole_when_a_row_was_repeated_in_the_stated_number() 
     doubled = replace(_pulled("1", 1, 10, 10, "10 rows (1 of them repeated) came twice alike"), repeated_row_count=1)
     assert not doubled.is_whole
     assert doubtful_entries([doubled]) == [doubled]
+
+
+def test_the_version_that_the_api_lists_is_the_newest_whatever_its_date_and_rows() -> None:
+    """Released twice on one day with fewer rows, or taken back to what it was before."""
+    same_day, taken_back = _pulled("2", 1, 8, 8), _pulled("3", 9, 12, 12)
+    for listed in (same_day, taken_back):
+        others = [_pulled("1", 1, 10, 10), _pulled("4", 5, 11, 11)]
+        table = precedence([*others, replace(listed, is_listed=True), _entry("z", date(2025, 1, 1))])
+        ranked = table.sort("precedence")["delivery_id"].to_list()
+        assert ranked[-2:] == [listed.delivery_id, "z"]  # Nothing is newer but a download of a later date.
+    short = replace(_pulled("5", 1, 7, 9), is_listed=True)
+    assert doubtful_entries([short, _pulled("6", 9, 9, 9)]) == [short]
+
+
+def test_what_is_listed_does_not_stand_in_the_ledger(tmp_path: Path) -> None:
+    write_entry(tmp_path, replace(_pulled("1", 1, 10, 10), is_listed=True))
+    assert not read_entry(tmp_path, "v1").is_listed
 
 
 def test_only_what_was_pulled_is_a_version_of_a_data_set_when_deliveries_are_ordered() -> None:
