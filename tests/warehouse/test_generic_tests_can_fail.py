@@ -65,6 +65,9 @@ BREAKING = {
 }
 
 
+ROWS_TRIED = 25
+
+
 def violations(node: Node) -> Iterator[str]:
     """What to `set` in one row (or `duplicate` it) to break a test, once for each way it can be broken."""
     kind, given = node["test_metadata"]["name"], node["test_metadata"]["kwargs"]
@@ -129,10 +132,19 @@ class Copies:
         return bool(self.con.execute(sql).fetchall())
 
     def found_after(self, change: str, node: Node, sql: str) -> bool:
-        """Whether it finds rows once one row that it looks at is broken; the row is mended afterwards."""
+        """Whether it finds rows once one row that it looks at is broken; the row is mended afterwards.
+
+        Not every row can be broken by the change (a row that stands in no pair loses nothing with its pair's id), and
+        which comes first is chance: rows from all over the table are tried until one is found broken.
+        """
         tested = self.nodes[node["attached_node"]]
         table = f"staging.{tested['schema']}.{tested['name']}"
-        row = f"rowid = (select min(rowid) from {table} where {node['config']['where'] or 'true'})"
+        seen = f"select rowid from {table} where {node['config']['where'] or 'true'} order by rowid"
+        rows = [number for (number,) in self.con.execute(seen).fetchall()]
+        return any(self._found_after(change, table, row, sql) for row in rows[:: max(len(rows) // ROWS_TRIED, 1)])
+
+    def _found_after(self, change: str, table: str, number: int, sql: str) -> bool:
+        row = f"rowid = {number}"
         self.con.begin()
         try:
             if change == "duplicate":
