@@ -47,9 +47,8 @@ one; *for sums* is the column `reconciled_mean_fob_usd`. Intervals of the other 
 none of them publishes one. Red lines are the bounds that the default estimator is held to.
 
 Rank correlations: *told of all partners* is what a reader reaches who is told every true bias and every partner's true
-sigma and takes the most likely sigma of each reporter from the same pairs. It says how much the pairs hold at all: a
-country with thirty pairs in three years, all of them with partners that err more than it does, cannot be put in order
-by anybody. The estimates lie above it where the common prior helps.
+sigma and takes the most likely sigma of each reporter from the same pairs, without any prior. It says how little the
+pairs of some reporters hold, and is no bound: the estimates lie above it where the common prior helps.
 
 ![Error by estimator](figures/accuracy_error.svg)
 

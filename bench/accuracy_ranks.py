@@ -43,7 +43,7 @@ def told_sigmas(flows: pl.DataFrame, reporter_error: pl.DataFrame) -> pl.DataFra
 
     Args: flows (schema MIRROR_FLOWS), reporter_error (role, reporter_code, bias_log, sigma_log). Returns: frequency,
     role, reporter_code, sigma_told_log. From two-sided flows of the last window; margin, chapter effect and timing as
-    estimated. What such a reader cannot put in order, no estimator can that sees both declarations only.
+    estimated. No prior is used: an estimator that draws few pairs to what is common may put reporters in better order.
     """
     rows = flows.filter(
         (pl.col("status") == "two_sided")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -151,11 +151,10 @@ def replaced_data_sets(entries: Iterable[LedgerEntry], listed: Iterable[str]) ->
     }
 
 
-def listed_entries(entries: Sequence[LedgerEntry], listed: Iterable[str]) -> list[LedgerEntry]:
-    """Those of the pulled versions, in their order, whose data set was not replaced (see `replaced_data_sets`): two
+def without_replaced(entries: Sequence[LedgerEntry], replaced: Container[str]) -> list[LedgerEntry]:
+    """Those of the pulled versions, in their order, whose data set is none of `replaced` (`replaced_data_sets`): two
     editions of the same trade would count twice.
     """
-    replaced = replaced_data_sets(entries, listed)
     return [entry for entry in entries if data_set_name(entry) not in replaced]
 
 

@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 
 from orchestration.comtrade.api.requests import DataSet, Version
-from orchestration.comtrade.ledger import LedgerEntry, listed_entries, pulled_entries, replaced_data_sets
+from orchestration.comtrade.ledger import LedgerEntry, pulled_entries, replaced_data_sets, without_replaced
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.storage import write_bytes
 
@@ -67,7 +67,8 @@ def pulled_and_replaced(paths: DataPaths) -> tuple[list[LedgerEntry], dict[str, 
         for entry in pulled_entries(paths.ledger)
     ]
     listed = {version.data_set.name for version in versions}
-    return listed_entries(entries, listed), replaced_data_sets(entries, listed)
+    replaced = replaced_data_sets(entries, listed)
+    return without_replaced(entries, replaced), replaced
 
 
 def say_replaced(replaced: Mapping[str, Sequence[str]]) -> None:

@@ -18,11 +18,11 @@ from orchestration.comtrade.ledger import (
     doubtful_entries,
     is_landed,
     landed_fingerprint,
-    listed_entries,
     precedence,
     read_entry,
     read_ledger,
     replaced_data_sets,
+    without_replaced,
     write_entry,
 )
 from tests.unit.comtrade.landing.builders import delivery_of
@@ -188,7 +188,7 @@ def test_a_data_set_is_replaced_when_another_edition_is_listed_in_its_place_and_
     entries = _named(*landed)
     assert replaced_data_sets(entries, listed) == replaced
     standing = [entry for entry, name in zip(entries, landed, strict=True) if name not in replaced]
-    assert listed_entries(entries, listed) == standing
+    assert without_replaced(entries, replaced_data_sets(entries, listed)) == standing
 
 
 def test_a_doubt_is_gone_when_a_newer_version_of_the_data_set_is_whole() -> None:
