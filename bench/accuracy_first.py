@@ -97,7 +97,9 @@ def _reconciled(
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """All flows, the reliability table of both frequencies, and the flows by other methods."""
     flows, reliability, others = [], [], []
-    for frequency in sorted({key[0] for key in declarations}):
+    fitted: dict[str, dict[str, reconcile.ReliabilityModel]] = {}
+    # Months before years, whose variances lean on them.
+    for frequency in sorted({key[0] for key in declarations}, key=reconcile.LEANS_ON.__contains__):
         paired = {k: _paired(declarations, k, years, tables) for k in declarations if k.startswith(frequency)}
         sources = [reconcile.cif_sources(pairs, tables) for pairs in paired.values()]
         shares = pl.concat(sources).group_by("cif_source").agg(value_usd=pl.col("importer_value_usd").sum())
@@ -111,7 +113,12 @@ def _reconciled(
             for key, pairs in paired.items()
         ]
         trained = [{VALUE: reconcile.reliability_training(f), **reconcile.quantity_training(f)} for f in valued]
-        models = {m: reconcile.fit_reliability(pl.concat([rows[m] for rows in trained])) for m in reconcile.MEASURES}
+        months = fitted.get(reconcile.LEANS_ON.get(frequency, ""), {})
+        models = {
+            m: reconcile.fit_reliability(pl.concat([rows[m] for rows in trained]), months.get(m))
+            for m in reconcile.MEASURES
+        }
+        fitted[frequency] = models
         flows += [reconcile.reconcile_quantities(reconcile.estimate(f, models[VALUE]), models) for f in valued]
         for name in other_methods:
             method = reconcile.ESTIMATORS[name]()

@@ -92,7 +92,7 @@ NES_REALLOCATIONS = _columns(
 RELIABILITY = _columns(
     text="frequency reporter_code reporter_iso3 measure role method_name method_version",
     integer="window_start_year window_end_year pair_count",
-    number="bias_log bias_se_log sigma_log sigma_se_log distance_log",
+    number="bias_log bias_se_log sigma_log sigma_se_log distance_log months_weight_ratio",
     flag="is_shrunk",
 )
 

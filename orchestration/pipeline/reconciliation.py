@@ -231,16 +231,22 @@ def _value_period(
 
 
 def _fit_measures(training: Path, period_keys: Sequence[str]) -> dict[str, reconcile.ReliabilityModel]:
-    """Fit every measure; each frequency by itself, so that the rows of one are held and not of all."""
+    """Fit every measure; each frequency by itself, so that the rows of one are held and not of all.
+
+    Months before years, whose variances lean on them.
+    """
     frequencies = sorted({key[0] for key in period_keys})
+    fitted: dict[tuple[str, str], reconcile.ReliabilityModel] = {}
 
     def fit(task: tuple[str, str]) -> reconcile.ReliabilityModel:
         measure, frequency = task
         own = [key for key in period_keys if key.startswith(frequency)]
-        return reconcile.fit_reliability(pl.concat(pl.read_parquet(training / measure / f"{k}.parquet") for k in own))
+        rows = pl.concat(pl.read_parquet(training / measure / f"{k}.parquet") for k in own)
+        return reconcile.fit_reliability(rows, fitted.get((measure, reconcile.LEANS_ON.get(frequency, ""))))
 
-    tasks = [(measure, frequency) for measure in reconcile.MEASURES for frequency in frequencies]
-    fitted = dict(zip(tasks, each_period(fit, tasks), strict=True))
+    for frequency in sorted(frequencies, key=reconcile.LEANS_ON.__contains__):
+        tasks = [(measure, frequency) for measure in reconcile.MEASURES]
+        fitted |= dict(zip(tasks, each_period(fit, tasks), strict=True))
     return {m: reconcile.join_models([fitted[m, frequency] for frequency in frequencies]) for m in reconcile.MEASURES}
 
 

@@ -6,8 +6,9 @@ A period may be worked in slices of exporters: `pair` then takes the `period_fac
 `thin_` functions bound what the slices together teach.
 Order of calls: per period `roll_up_year` (years only), `pair`, `nes_declared`, `valuation_training`; across periods
 `fit_valuation`; per period `apply_valuation`, `with_previous_month` (months only), `reliability_training` and
-`quantity_training`; across periods `fit_reliability`, once per measure; per period `estimate` and
-`reconcile_quantities`, then `mirror_totals` and `rake_totals` with `rake_flows`, `reallocate_nes` with `with_nes`.
+`quantity_training`; across periods `fit_reliability`, once per measure, months before years (which take the fitted
+months); per period `estimate` and `reconcile_quantities`, then `mirror_totals` and `rake_totals` with `rake_flows`,
+`reallocate_nes` with `with_nes`.
 Every engine that can map a function over partitions can run it.
 """
 
@@ -33,6 +34,7 @@ from orchestration.reconcile.quantities import (
 )
 from orchestration.reconcile.raking import RAKING_STATUSES, rake_flows, rake_totals
 from orchestration.reconcile.reliability import (
+    LEANS_ON,
     ReliabilityModel,
     fit_reliability,
     join_models,
@@ -47,6 +49,7 @@ from orchestration.reconcile.valuation import apply_valuation, cif_sources
 
 __all__ = [
     "ESTIMATORS",
+    "LEANS_ON",
     "MEASURES",
     "METHOD_VERSION",
     "MODEL_TABLES",

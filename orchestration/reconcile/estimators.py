@@ -14,7 +14,7 @@ import polars as pl
 from orchestration.reconcile.reliability import ReliabilityModel
 from orchestration.reconcile.reports import WORKING_COLUMNS, gap_variance, with_reports
 
-METHOD_VERSION = "2"
+METHOD_VERSION = "3"
 
 
 class Estimator(Protocol):

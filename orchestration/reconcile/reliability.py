@@ -17,6 +17,7 @@ from orchestration.reconcile.arrival import Arrivals
 from orchestration.reconcile.arrival_frames import arrival_table, no_lags
 from orchestration.reconcile.editions import is_one_edition
 from orchestration.reconcile.effects_design import Array, Index
+from orchestration.reconcile.leaning import OtherFit
 from orchestration.reconcile.schema import (
     ARRIVAL_LAGS,
     CHAPTER_EFFECTS,
@@ -28,12 +29,13 @@ from orchestration.reconcile.schema import (
     require,
     shape,
 )
-from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, VarianceFit, fit_variances
+from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, SHRUNK_SHARE, VarianceFit, fit_variances
 
-METHOD_NAME, METHOD_VERSION = "variance_components", "2"
+METHOD_NAME, METHOD_VERSION = "variance_components", "3"
 WINDOW_YEARS = 3
 DEFAULT_SIGMA_LOG = 0.5
-SHRUNK_SHARE = 0.1
+# Years lean on the months of the same three years: these hold more pairs of the same reporters.
+LEANS_ON = {"A": "M"}
 MOST_TRAINING_ROWS = 600_000
 TRAINING_ROWS_PER_REPORTER = 1_000
 TRAINING_NEEDS = (
@@ -97,11 +99,13 @@ def thin_reliability_training(training: pl.DataFrame) -> pl.DataFrame:
     return training.filter(is_nth("exporter") | is_nth("importer"))
 
 
-def fit_reliability(training: pl.DataFrame) -> ReliabilityModel:
+def fit_reliability(training: pl.DataFrame, months: ReliabilityModel | None = None) -> ReliabilityModel:
     """Fit every frequency and three-year trailing window of the training rows.
 
-    Args: training (schema RELIABILITY_TRAINING) of all periods. Returns biases and sigmas in logarithms; a reporter
-    never seen two-sided in a window has no row and takes the pooled sigma. Source: reconciliation step S6.
+    Args: training (schema RELIABILITY_TRAINING) of all periods; the fitted months of the same measure, on which the
+    variances of years lean (LEANS_ON; without it every frequency stands alone). Returns biases and sigmas in
+    logarithms; a reporter never seen two-sided in a window has no row and takes the pooled sigma. Source:
+    reconciliation step S6.
     """
     require(training, RELIABILITY_TRAINING, "the reliability training frame")
     names = {role: _names(training, role) for role in ("exporter", "importer")}
@@ -125,7 +129,7 @@ def fit_reliability(training: pl.DataFrame) -> ReliabilityModel:
     for frequency, year, first, length in windows:
         rows = {name: values[first : first + length] for name, values in columns.items()}
         window = _Window(frequency, year, names["exporter"], names["importer"], chapters)
-        tables.append(_fit_window(rows, window))
+        tables.append(_fit_window(rows, window, months))
     keys = ("frequency", "window_end_year")
     return ReliabilityModel(
         reliability=_stack([t[0] for t in tables], RELIABILITY, (*keys, "role", "reporter_code")),
@@ -205,14 +209,36 @@ def _present(numbers: Index, size: int) -> tuple[Index, Index]:
     return present, place[numbers]
 
 
-def _fit_window(rows: dict[str, np.ndarray[Any, Any]], window: _Window) -> tuple[pl.DataFrame, ...]:
-    """Tables of one window; nothing of another window enters."""
+def _other_fit(months: ReliabilityModel | None, window: _Window, taken: dict[str, Index]) -> OtherFit | None:
+    """What the same reporters' months of the same three years say; None where the window leans on nothing."""
+    other = LEANS_ON.get(window.frequency)
+    if months is None or other is None:
+        return None
+    found = months.reliability.filter((pl.col("frequency") == other) & (pl.col("window_end_year") == window.year))
+    wanted = [
+        names[taken[role]].select(reporter_code="code", role=pl.lit(role))
+        for role, names in (("exporter", window.exporters), ("importer", window.importers))
+    ]
+    own = pl.concat(wanted).join(found, on=["reporter_code", "role"], how="left", maintain_order="left")
+    sigma, error = (own[name].fill_null(np.nan).to_numpy() for name in ("sigma_log", "sigma_se_log"))
+    return OtherFit(
+        ln_variance=2.0 * np.log(sigma),
+        error_variance=(2.0 * error / sigma) ** 2,
+        is_measured=(~own["is_shrunk"]).fill_null(False).to_numpy(),
+    )
+
+
+def _fit_window(
+    rows: dict[str, np.ndarray[Any, Any]], window: _Window, months: ReliabilityModel | None
+) -> tuple[pl.DataFrame, ...]:
+    """Tables of one window; nothing of another window of its frequency enters."""
     sizes = (window.exporters.height, window.importers.height, len(window.chapters))
     (exporters, i), (importers, j), (chapters, g) = (
         _present(rows[name], size) for name, size in zip(_GROUPS, sizes, strict=True)
     )
     arrivals = Arrivals(rows["previous_month_ratio"], rows["distance_km"], rows["is_contiguous"])
-    fit = fit_variances(i, j, g, rows["gap_log_ratio"], rows["extra_variance"], arrivals)
+    other = _other_fit(months, window, {"exporter": exporters, "importer": importers})
+    fit = fit_variances(i, j, g, rows["gap_log_ratio"], rows["extra_variance"], arrivals, other)
     # The same goods of the same corridor err alike month after month: the cells of the fit are the clusters.
     cluster = fit.cells.number()
     by_role = [
@@ -234,6 +260,8 @@ def _role_table(
     is_exporter = role == "exporter"
     index, bias, variance = (fit.i, fit.bias_x, fit.var_x) if is_exporter else (fit.j, fit.bias_m, fit.var_m)
     names = (window.exporters if is_exporter else window.importers)[taken]
+    # Both roles stand in one array, exporters before importers.
+    here = slice(fit.var_x.size) if is_exporter else slice(fit.var_x.size, None)
     table = pl.DataFrame(
         {
             "reporter_code": names["code"],
@@ -241,10 +269,11 @@ def _role_table(
             "bias_log": bias,
             "bias_se_log": fit.bias_errors(index, taken.size, cluster, 1.0 / PRIOR_BIAS_VARIANCE),
             "sigma_log": np.sqrt(variance),
-            "sigma_se_log": fit.sigma_errors(index, variance, cluster),
+            "sigma_se_log": fit.sigma_errors(index, variance, cluster, fit.prior_counts()[here]),
             "distance_log": distance,
             "pair_count": np.bincount(index, minlength=taken.size).astype(np.int64),
-            "is_shrunk": fit.prior_share(index, variance) > SHRUNK_SHARE,
+            "is_shrunk": fit.prior_share()[here] > SHRUNK_SHARE,
+            "months_weight_ratio": fit.other_share()[here],
         }
     )
     named = window.columns() | {"role": role, "method_name": METHOD_NAME, "method_version": METHOD_VERSION}

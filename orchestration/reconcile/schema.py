@@ -208,6 +208,7 @@ RELIABILITY: Schema = {
     "distance_log": NUMBER,
     "pair_count": COUNT,
     "is_shrunk": FLAG,
+    "months_weight_ratio": NUMBER,
     "method_name": TEXT,
     "method_version": TEXT,
 }

@@ -6,6 +6,9 @@ reporters, tables (`reliability`).
 Model: L = b_i - c_j + g_chapter + u_i - w_j with Var L = s2x_i + s2m_j + extra. Identification: a constant can be moved
 between b, c and g, and between all s2x and all s2m. It is pinned by sum b = sum c = 0 over reporters, by one common
 prior for the variances of both roles, by a symmetric start and by a floor.
+
+Where another fit knows the same reporters (months, for years), a window is fitted by itself first; then each variance
+is drawn to what the other fit found (`leaning`).
 """
 
 from __future__ import annotations
@@ -17,12 +20,17 @@ from scipy.linalg import solve
 
 from orchestration.reconcile.arrival import PRIOR_ROWS, Arrivals, exporter_scale, pinned_groups, without_timing
 from orchestration.reconcile.effects_design import Array, Design, Index, in_one_thread
+from orchestration.reconcile.leaning import OtherFit, drawn_to
 from orchestration.reconcile.reporting_distance import reporting_distances
 from orchestration.reconcile.robust_regression import NORMAL_MEDIAN_ABSOLUTE
 
 STUDENT_DEGREES = 4.0
+# Expected curvature of the Student likelihood in the logarithm of a variance, per pair (Lange and others 1989).
+EXPECTED_CURVATURE = STUDENT_DEGREES / (2 * (STUDENT_DEGREES + 3))
 # Variances of reporters differ by a factor of about e between one and the next: 2 / var(ln s2) pairs of weight.
 PRIOR_COUNT = 2.0
+# A variance of which the common one would make up more than this is not decided by its own pairs.
+SHRUNK_SHARE = 0.1
 COMMON_COUNT_CAP = 50.0
 PRIOR_BIAS_VARIANCE = 0.05
 SIGMA_FLOOR_LOG = 0.01
@@ -93,6 +101,8 @@ class VarianceFit:
     var_t: Array = field(init=False)
     last_step: Array = field(init=False)
     design: Design = field(init=False, repr=False)
+    # Where the other fit draws each reporter's variance (logarithm, NaN: nowhere), and by how many pairs.
+    drawn: tuple[Array, Array] | None = None
     calibration: float = 1.0
 
     def __post_init__(self) -> None:
@@ -204,8 +214,48 @@ class VarianceFit:
         common = float(np.exp(np.average(np.log(reporters), weights=weights)))
         free = self.var_t[~pinned_groups()]
         prior = np.concatenate([np.full(reporters.size, common), np.full(free.size, START_TIMING_VARIANCE)])
-        counts = np.concatenate([np.full(reporters.size, PRIOR_COUNT), np.full(free.size, PRIOR_ROWS)])
+        counts = np.concatenate([self.prior_counts(), np.full(free.size, PRIOR_ROWS)])
+        if self.drawn is not None:
+            centre, _ = self.drawn
+            own = np.flatnonzero(np.isfinite(centre))
+            prior[own] = np.exp(centre[own])
         return np.concatenate([reporters, free]), prior, counts
+
+    def prior_counts(self) -> Array:
+        """By how many pairs each reporter's variance is drawn to what is known of it, exporters before importers.
+
+        What stands in the other fit was drawn to its common variance already: it takes the place of the common one.
+        """
+        reporters = self.var_x.size + self.var_m.size
+        own = np.zeros(reporters) if self.drawn is None else self.drawn[1]
+        return np.maximum(own, PRIOR_COUNT)
+
+    def own_pairs(self) -> Array:
+        """How many pairs each reporter's variance rests on, exporters before importers.
+
+        A pair tells little about the better of its two reporters: (s2 / S)^2 of a pair, not one.
+        """
+        cells = self.cells
+        roles = ((0, cells.i, self.var_x.size), (1, cells.j, self.var_m.size))
+        counts = [np.bincount(i, cells.total((self.parts[n] / self.total) ** 2), size) for n, i, size in roles]
+        return np.concatenate(counts).astype(np.float64)
+
+    def prior_share(self) -> Array:
+        """How much of each variance would come from the common one had it nothing else, 0 to 1."""
+        share: Array = PRIOR_COUNT / (self.own_pairs() + PRIOR_COUNT)
+        return share
+
+    def other_share(self) -> Array:
+        """How much of each variance comes from the other fit, 0 to 1, exporters before importers."""
+        pull = np.zeros(self.prior_counts().size) if self.drawn is None else 0.5 * self.drawn[1]
+        share: Array = pull / (pull + EXPECTED_CURVATURE * self.own_pairs() + 1e-12)
+        return share
+
+    def lean_on(self, other: OtherFit) -> None:
+        """Draw every variance to what another fit found of the same reporter, exporters before importers."""
+        ln_variance = np.log(np.concatenate([self.var_x, self.var_m]))
+        error = 1.0 / (EXPECTED_CURVATURE * np.maximum(self.own_pairs(), 1e-12))
+        self.drawn = drawn_to(other, ln_variance, error, self.prior_share() <= SHRUNK_SHARE)
 
     def _score(self, shares: tuple[Array, ...], pull: Array) -> Array:
         """Slope of the Student likelihood in the logarithm of every variance."""
@@ -219,7 +269,7 @@ class VarianceFit:
         return slope / 2.0
 
     def _information(self, shares: tuple[Array, ...]) -> Array:
-        """Expected curvature: nu / (2 (nu + 3)) times the products of shares (Lange and others 1989)."""
+        """Expected curvature: EXPECTED_CURVATURE times the products of shares."""
         cells, late = self.cells, self.late_rows
         sizes = (self.var_x.size, self.var_m.size, self.var_t.size)
         x, m, t = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:2])
@@ -234,7 +284,7 @@ class VarianceFit:
             met = _meetings(timed, number[late], shares[2][late] * shares[other][late], sizes[2], size)
             matrix[np.ix_(t, place)], matrix[np.ix_(place, t)] = met, met.T
         kept = np.concatenate([np.ones(sizes[0] + sizes[1], dtype=np.bool_), ~pinned_groups()])
-        curvature: Array = STUDENT_DEGREES / (2 * (STUDENT_DEGREES + 3)) * matrix[np.ix_(kept, kept)]
+        curvature: Array = EXPECTED_CURVATURE * matrix[np.ix_(kept, kept)]
         return curvature
 
     def _take_step(self, variances: Array, step: Array) -> Array:
@@ -287,38 +337,39 @@ class VarianceFit:
         error: Array = np.sqrt(np.where(clusters < FEW_CLUSTERS, few, np.maximum(sandwich, least)))
         return error
 
-    def sigma_errors(self, index: Index, variance: Array, cluster: Index) -> Array:
-        """Standard errors of the sigmas of the groups `index`: sandwich of the robust equations, by cluster."""
+    def sigma_errors(self, index: Index, variance: Array, cluster: Index, counts: Array) -> Array:
+        """Standard errors of the sigmas of the groups `index`: sandwich of the robust equations, by cluster.
+
+        counts: by how many pairs each variance is drawn to what is known of it (`prior_counts`).
+        """
         fitted, own = self.total_variance() / self.calibration, variance / self.calibration
         square = self.residual() ** 2 / fitted
         score = 0.5 / fitted * ((STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0)
         slope = STUDENT_DEGREES * (STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) ** 2
-        prior = 0.5 * PRIOR_COUNT / own**2
+        prior = 0.5 * counts / own**2
         information = 0.5 * np.bincount(index, slope / fitted**2, own.size) + prior
         squares, clusters = _cluster_squares(index, own.size, cluster, score)
         sandwich = np.sqrt(squares * clusters / np.maximum(clusters - 1, 1) + prior) / information
-        few = np.sqrt(2.0 / (clusters + PRIOR_COUNT)) * own
+        few = np.sqrt(2.0 / (clusters + counts)) * own
         error: Array = np.where(clusters < FEW_CLUSTERS, few, sandwich) * np.sqrt(self.calibration / own) / 2.0
         return error
 
-    def prior_share(self, index: Index, variance: Array) -> Array:
-        """How much of each sigma of the groups `index` comes from the common variance, 0 to 1.
-
-        A pair tells little about the better of its two reporters: (s2 / S)^2 of a pair, not one.
-        """
-        count = np.bincount(index, (variance[index] / self.total_variance()) ** 2, variance.size)
-        share: Array = PRIOR_COUNT / (count.astype(np.float64) + PRIOR_COUNT)
-        return share
-
 
 def fit_variances(
-    i: Index, j: Index, g: Index, gap: Array, extra: Array, arrivals: Arrivals | None = None
+    i: Index,
+    j: Index,
+    g: Index,
+    gap: Array,
+    extra: Array,
+    arrivals: Arrivals | None = None,
+    other: OtherFit | None = None,
 ) -> VarianceFit:
     """Fit one window: alternate robust biases and variances until no variance moves, then calibrate.
 
     Args: exporter, importer and chapter numbers of each row (each numbered from 0 without holes), the gap
-    L = ln X - ln M_fob, variance known beside the reporters' (of the margin), and the timing of arrival (default:
-    none). Starts from the reporting distances, the same way for both roles.
+    L = ln X - ln M_fob, variance known beside the reporters' (of the margin), the timing of arrival (default: none),
+    and what another fit found of the reporters, exporters before importers (default: nothing). Starts from the
+    reporting distances, the same way for both roles.
     """
     order, cells = cells_of(i, j, g)
     gap = gap[order]
@@ -338,16 +389,24 @@ def fit_variances(
         counts=(np.bincount(i).astype(np.float64), np.bincount(j).astype(np.float64)),
         distances=distances,
     )
-    last = TIMING_ITERATIONS[-1] if fit.arrivals.known().any() else 0
     with in_one_thread():
-        for number in range(ITERATIONS):
-            fit.update_biases()
-            if last and number in TIMING_ITERATIONS:
-                fit.update_timing()
-            if fit.update_variances() < TOLERANCE and number >= last:
-                break
+        _settle(fit, TIMING_ITERATIONS if fit.arrivals.known().any() else ())
+        if other is not None and other.known().any():
+            fit.lean_on(other)
+            _settle(fit, ())
     fit.calibrate()
     return fit
+
+
+def _settle(fit: VarianceFit, timing: tuple[int, ...]) -> None:
+    """Alternate until no variance moves, with the timing of arrival in these passes."""
+    last = timing[-1] if timing else 0
+    for number in range(ITERATIONS):
+        fit.update_biases()
+        if number in timing:
+            fit.update_timing()
+        if fit.update_variances() < TOLERANCE and number >= last:
+            break
 
 
 def _meetings(one: Index, other: Index, values: Array, size: int, other_size: int) -> Array:

@@ -61,6 +61,7 @@ BREAKING = {
     "mart_signal_lost_in_transit_excess_is_beyond_the_own_baseline": "excess_change_fob_usd = excess_fob_usd + 1",
     "mart_signal_roundabout_passage_is_the_smaller_rise": "passage_fob_usd = inbound_rise_fob_usd + 1",
     "mart_signal_surge_effect_is_growth_beyond_placebo": "effect_log = growth_log - placebo_growth_log + 1",
+    "mart_reporter_reliability_only_years_lean_on_months": "frequency = 'M', months_weight_ratio = 0.5",
     "mart_reporter_reliability_windows_span_three_years_at_most": "window_start_year = window_end_year - 3",
 }
 

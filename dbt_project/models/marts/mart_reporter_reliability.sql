@@ -13,6 +13,7 @@ select
     distance_log,
     pair_count,
     is_shrunk,
+    months_weight_ratio,
     method_name,
     {{ run_columns() }}
 from {{ ref('stg_reconciled__reliability') }}

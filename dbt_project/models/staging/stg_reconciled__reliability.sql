@@ -21,6 +21,7 @@ renamed as (
         distance_log,
         pair_count,
         is_shrunk,
+        months_weight_ratio,
         method_name,
         method_version
     from source

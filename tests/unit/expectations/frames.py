@@ -432,6 +432,7 @@ def _reliability() -> pl.DataFrame:
             "distance_log": 0.2,
             "pair_count": 60,
             "is_shrunk": False,
+            "months_weight_ratio": 0.0,
             "method_name": "variance_components",
             "method_version": METHOD_VERSION,
         }
