@@ -233,9 +233,10 @@ def _value_period(
 def _fit_measures(training: Path, period_keys: Sequence[str]) -> dict[str, reconcile.ReliabilityModel]:
     """Fit every measure; each frequency by itself, so that the rows of one are held and not of all.
 
-    Months before years, whose variances lean on them.
+    Years lean on the months of their measure: they are fitted beside the months of the next one.
     """
     frequencies = sorted({key[0] for key in period_keys})
+    leaning = [frequency for frequency in frequencies if frequency in reconcile.LEANS_ON]
     fitted: dict[tuple[str, str], reconcile.ReliabilityModel] = {}
 
     def fit(task: tuple[str, str]) -> reconcile.ReliabilityModel:
@@ -244,8 +245,9 @@ def _fit_measures(training: Path, period_keys: Sequence[str]) -> dict[str, recon
         rows = pl.concat(pl.read_parquet(training / measure / f"{k}.parquet") for k in own)
         return reconcile.fit_reliability(rows, fitted.get((measure, reconcile.LEANS_ON.get(frequency, ""))))
 
-    for frequency in sorted(frequencies, key=reconcile.LEANS_ON.__contains__):
-        tasks = [(measure, frequency) for measure in reconcile.MEASURES]
+    for before, measure in zip([None, *reconcile.MEASURES], [*reconcile.MEASURES, None], strict=True):
+        tasks = [(before, frequency) for frequency in leaning if before]
+        tasks += [(measure, frequency) for frequency in frequencies if measure and frequency not in leaning]
         fitted |= dict(zip(tasks, each_period(fit, tasks), strict=True))
     return {m: reconcile.join_models([fitted[m, frequency] for frequency in frequencies]) for m in reconcile.MEASURES}
 
