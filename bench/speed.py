@@ -1,4 +1,4 @@
-"""What the reconciliation costs by size: `python -m bench.speed --rows 5000000`.
+"""What the reconciliation costs by size: `python -m bench.speed --rows 5000000 --runs 5`.
 
 Belongs here: planted declarations contracted once into a folder, the reconciliation of them in a process of its own
 under a stopwatch, and reading plus writing the same Parquet as the floor. Does not belong here: verdicts; figures with
@@ -16,6 +16,7 @@ import hashlib
 import json
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -201,29 +202,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="declared rows wanted")
     parser.add_argument("--folder", type=Path, help="keep the contracted rows here between runs")
     parser.add_argument("--run", choices=["reconcile", "floor"], help="one measurement in this process")
-    parser.add_argument("--twice", action="store_true", help="reconcile twice and compare every byte")
+    parser.add_argument("--runs", type=int, default=1, help="measure so often, tell the medians and compare every byte")
     options = parser.parse_args(arguments)
     folder = options.folder or Path("data") / "speed" / str(options.rows)
     if options.run:
         sys.stdout.write(json.dumps(measure(folder, options.run)) + "\n")
         return
-    rows = make(options.rows, folder)
-    stages = _in_a_process(folder, "reconcile")
-    hashes = [hash_of(folder)]
-    if options.twice:
-        _in_a_process(folder, "reconcile")
+    sys.stdout.write(f"{make(options.rows, folder):,} declared rows\n")
+    found, hashes = [], []
+    for _ in range(options.runs):
+        stages = _in_a_process(folder, "reconcile")
         hashes.append(hash_of(folder))
-    least = _in_a_process(folder, "floor")[0]
-    cpu, wall = (sum(float(s[k]) for s in stages) for k in ("cpu_s", "wall_s"))
-    sys.stdout.write(f"{rows:,} declared rows\n")
-    for stage in [*stages, least]:
-        sys.stdout.write(
-            f"{stage['stage']:>15} cpu {stage['cpu_s']:8.2f} s  wall {stage['wall_s']:8.2f} s  "
-            f"peak {stage['peak_mib']:7.0f} MiB\n"
-        )
-    sys.stdout.write(
-        f"reconciliation: {cpu:.2f} CPU-s, {wall:.2f} s, {cpu / float(least['cpu_s']):.1f} x read and write, "
-        f"{rows / cpu / 1e6:.2f} million rows per CPU-s; hashes {hashes}\n"
+        # The floor is measured anew beside every run: what else the machine does changes from minute to minute.
+        least = _in_a_process(folder, "floor")[0]
+        for stage in [*stages, least]:
+            sys.stdout.write(
+                f"{stage['stage']:>15} cpu {stage['cpu_s']:8.2f} s  wall {stage['wall_s']:8.2f} s  "
+                f"peak {stage['peak_mib']:7.0f} MiB\n"
+            )
+        cpu, wall = (sum(float(s[k]) for s in stages) for k in ("cpu_s", "wall_s"))
+        peak = max(float(s["peak_mib"]) for s in stages)
+        found.append((cpu, wall, peak, float(least["cpu_s"]), cpu / float(least["cpu_s"])))
+        sys.stdout.write(_told(found[-1]))
+        sys.stdout.flush()
+    middle = tuple(statistics.median(column) for column in zip(*found, strict=True))
+    sys.stdout.write(f"median of {options.runs}: {_told(middle)}hashes {hashes}\n")
+
+
+def _told(figures: tuple[float, ...]) -> str:
+    cpu, wall, peak, least, multiple = figures
+    return (
+        f"reconciliation: {cpu:.2f} CPU-s, {wall:.2f} s, {peak:.0f} MiB; floor {least:.2f} CPU-s; "
+        f"{multiple:.1f} x read and write\n"
     )
 
 
