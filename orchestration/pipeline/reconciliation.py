@@ -33,8 +33,8 @@ from orchestration.reference import Reference
 from orchestration.sums import exact_sum, exact_total
 
 DEFAULT_METHOD = reconcile.VarianceComponents.name
-# Two periods of more declared rows than this are not paired at once: each holds its rows several times over.
-LARGE_PERIOD_ROWS = 150_000
+# Two periods of more declared rows, or pairs, than this are not worked at once: each holds them several times over.
+LARGE_PERIOD_ROWS, LARGE_PERIOD_PAIRS = 150_000, 60_000
 PAIR_TABLES = ("pairs", "sources", "nes_declared")
 TRAINING_TABLES = ("valuation_training", "cif_source_values")
 FLOW_TABLES = ("mirror_flows", "mirror_totals", "nes_reallocations")
@@ -196,7 +196,9 @@ def fit_parameters(paths: DataPaths, period_keys: Sequence[str], reference: Refe
         with tempfile.TemporaryDirectory(prefix="training-", dir=paths.reconciled) as folder:
             training = Path(folder)
             each_period(
-                lambda key: _value_period(paths, key, period_keys, models[key[0]], tables, training), period_keys
+                lambda key: _value_period(paths, key, period_keys, models[key[0]], tables, training),
+                period_keys,
+                _large(paths, period_keys),
             )
             fitted = _fit_measures(training, period_keys)
         for name, table in reconcile.stack_models(fitted).items():
@@ -242,8 +244,11 @@ def _fit_measures(training: Path, period_keys: Sequence[str]) -> dict[str, recon
     def fit(task: tuple[str, str]) -> reconcile.ReliabilityModel:
         measure, frequency = task
         own = [key for key in period_keys if key.startswith(frequency)]
-        rows = pl.concat(pl.read_parquet(training / measure / f"{k}.parquet") for k in own)
-        return reconcile.fit_reliability(rows, fitted.get((measure, reconcile.LEANS_ON.get(frequency, ""))))
+        months = fitted.get((measure, reconcile.LEANS_ON.get(frequency, "")))
+        # The rows have no name here: the fit lets go of them as soon as they are numbered.
+        return reconcile.fit_reliability(
+            pl.concat(pl.read_parquet(training / measure / f"{k}.parquet") for k in own), months
+        )
 
     for before, measure in zip([None, *reconcile.MEASURES], [*reconcile.MEASURES, None], strict=True):
         tasks = [(before, frequency) for frequency in leaning if before]
@@ -278,8 +283,15 @@ def reconcile_periods(
     }
     estimator = reconcile.ESTIMATORS[method]()
     return each_period(
-        lambda key: _reconcile_period(paths, key, models, estimator, reference, stamps, fitted[key[0]]), period_keys
+        lambda key: _reconcile_period(paths, key, models, estimator, reference, stamps, fitted[key[0]]),
+        period_keys,
+        _large(paths, period_keys),
     )
+
+
+def _large(paths: DataPaths, period_keys: Sequence[str]) -> set[str]:
+    """Periods of so many pairs that two at once would hold too much."""
+    return {key for key in period_keys if rows_of(paths.table("reconciled", "pairs", key)) > LARGE_PERIOD_PAIRS}
 
 
 def _parameters_of(folder: Path, frequency: str) -> list[str]:

@@ -116,7 +116,7 @@ def _fit(facts: pl.DataFrame, design: Design) -> tuple[Array, Array, Array]:
     first = fit_huber(design, target, weight, kind, ridge)
     keep = cooks_distance(design, target, first, weight, kind, ridge) <= 4.0 / target.size
     kept = design.take(keep)
-    fit = fit_huber(kept, target[keep], weight[keep], kind[keep], ridge)
+    fit = fit_huber(kept, target[keep], weight[keep], kind[keep], ridge, first.weight[keep])
     covariance = clustered_covariance(kept, target[keep], fit, cluster[keep])
     return fit.beta, covariance, target[keep] - kept.apply(fit.beta)
 

@@ -16,7 +16,7 @@ import polars as pl
 from orchestration.reconcile.arrival import Arrivals
 from orchestration.reconcile.arrival_frames import arrival_table, no_lags
 from orchestration.reconcile.editions import is_one_edition
-from orchestration.reconcile.effects_design import Array, Index
+from orchestration.reconcile.effects_design import Array, Index, in_one_thread
 from orchestration.reconcile.leaning import OtherFit
 from orchestration.reconcile.schema import (
     ARRIVAL_LAGS,
@@ -119,17 +119,20 @@ def fit_reliability(training: pl.DataFrame, months: ReliabilityModel | None = No
         _numbers("chapter_code", chapters),
         *("gap_log_ratio", "extra_variance", "previous_month_ratio", "distance_km", "is_contiguous"),
     )
-    ordered = numbered.sort("frequency", "year", *_GROUPS, "gap_log_ratio", "extra_variance", "previous_month_ratio")
     # Text is let go of: the numbers of every row are all that is needed from here on.
-    del training, numbered
+    del training
+    ordered = numbered.sort("frequency", "year", *_GROUPS, "gap_log_ratio", "extra_variance", "previous_month_ratio")
+    del numbered
     columns = _columns(ordered)
     windows = _windows(ordered)
     del ordered
     tables: list[tuple[pl.DataFrame, ...]] = []
-    for frequency, year, first, length in windows:
-        rows = {name: values[first : first + length] for name, values in columns.items()}
-        window = _Window(frequency, year, names["exporter"], names["importer"], chapters)
-        tables.append(_fit_window(rows, window, months))
+    # Held over all windows: to set and lift the limit takes as long as a pass of a small fit.
+    with in_one_thread():
+        for frequency, year, first, length in windows:
+            rows = {name: values[first : first + length] for name, values in columns.items()}
+            window = _Window(frequency, year, names["exporter"], names["importer"], chapters)
+            tables.append(_fit_window(rows, window, months))
     keys = ("frequency", "window_end_year")
     return ReliabilityModel(
         reliability=_stack([t[0] for t in tables], RELIABILITY, (*keys, "role", "reporter_code")),

@@ -35,16 +35,19 @@ class HuberFit:
     scale: Array
 
 
-def fit_huber(design: Design, target: Array, prior_weight: Array, kind: Index, ridge: Array) -> HuberFit:
+def fit_huber(
+    design: Design, target: Array, prior_weight: Array, kind: Index, ridge: Array, start: Array | None = None
+) -> HuberFit:
     """Huber regression whose kinds of rows have scales of their own.
 
     Args: prior_weight multiplies the robust weight; kind numbers the kinds of rows from 0; ridge is added to the
-    diagonal of the normal equations (inverse prior variance of each coefficient, 0 for a free one).
+    diagonal of the normal equations (inverse prior variance of each coefficient, 0 for a free one); start are weights
+    of the rows to begin with, those of another fit of most of these rows.
     """
     count = int(kind.max()) + 1
     beta: Array = np.zeros(design.width)
     scale: Array = np.ones(count)
-    weight: Array = prior_weight.copy()
+    weight: Array = (prior_weight if start is None else start).copy()
     inverse: Array = np.zeros((design.width, design.width))
     for _ in range(ITERATIONS):
         inverse = _inverse(design, weight, ridge)

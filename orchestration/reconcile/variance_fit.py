@@ -101,6 +101,7 @@ class VarianceFit:
     var_t: Array = field(init=False)
     last_step: Array = field(init=False)
     design: Design = field(init=False, repr=False)
+    _left: Array | None = field(init=False, repr=False, default=None)
     # Where the other fit draws each reporter's variance (logarithm, NaN: nowhere), and by how many pairs.
     drawn: tuple[Array, Array] | None = None
     calibration: float = 1.0
@@ -119,45 +120,47 @@ class VarianceFit:
         share = self.arrivals.share()
         self.t = self.arrivals.group(share)
         self.moved_gap = self.gap + self.arrivals.shift()
-        self.scale_x = exporter_scale(share)
+        self.scale_x = exporter_scale(share) if share.any() else None
         self.late_rows = np.flatnonzero(~pinned_groups()[self.t])
+        self.late_groups = self.t[self.late_rows]
+        self._left = None
         self._take_variances()
 
     def _take_variances(self) -> None:
-        """What follows from the variances: the parts of each row's variance, and their sum."""
+        """What follows from the variances: the variance of each row's gap."""
         cells = self.cells
-        self.parts = (
-            self.scale_x * cells.spread(self.var_x[cells.i]),
-            cells.spread(self.var_m[cells.j]),
-            self.var_t[self.t],
-        )
-        self.total = self.parts[0] + self.parts[1] + self.parts[2] + self.extra
+        if self.scale_x is None:
+            total = cells.spread(self.var_x[cells.i] + self.var_m[cells.j])
+        else:
+            total = self.scaled(cells.spread(self.var_x[cells.i])) + cells.spread(self.var_m[cells.j])
+        self.total = total + self.var_t[self.t] + self.extra
+
+    def scaled(self, values: Array) -> Array:
+        """Values of the rows times what timing leaves of the exporters' variances."""
+        return values if self.scale_x is None else values * self.scale_x
 
     def update_timing(self) -> None:
         """Lag shares by distance from the gaps as filed, everything else held."""
         unmoved = self.residual() - self.moved_gap + self.gap
-        rest = self.parts[1] + self.parts[2] + self.extra
-        self.arrivals.update(unmoved, self.cells.spread(self.var_x[self.cells.i]), rest, STUDENT_DEGREES)
+        exporters = self.cells.spread(self.var_x[self.cells.i])
+        self.arrivals.update(unmoved, exporters, self.total - self.scaled(exporters), STUDENT_DEGREES)
         self._take_timing()
 
     def residual(self) -> Array:
         """What biases and chapter effects leave of the gap."""
-        cells = self.cells
-        return self.moved_gap - cells.spread(self.bias_x[cells.i] - self.bias_m[cells.j] + self.effect[cells.g])
+        if self._left is None:
+            cells = self.cells
+            common = self.bias_x[cells.i] - self.bias_m[cells.j] + self.effect[cells.g]
+            self._left = self.moved_gap - cells.spread(common)
+        return self._left
 
     def total_variance(self) -> Array:
         """Variance of each row's gap."""
         return self.total
 
-    def student(self, residual: Array, total: Array) -> Array:
-        """Robust weight of each row: that of a Student t with few degrees of freedom."""
-        weights: Array = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES + residual**2 / total)
-        return weights
-
     def precision(self) -> Array:
-        """Robust weight over variance: what a row counts in every mean."""
-        total = self.total_variance()
-        weight: Array = self.student(self.residual(), total) / total
+        """What a row counts in every mean: the weight of a Student t with few degrees of freedom, over its variance."""
+        weight: Array = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES * self.total + self.residual() ** 2)
         return weight
 
     def update_biases(self) -> None:
@@ -174,6 +177,7 @@ class VarianceFit:
         beta = solve(gram, design.cross(weighed_gap), assume_a="pos", check_finite=False)
         self.bias_x, minus_bias_m, self.effect = np.split(beta, np.cumsum(self._sizes())[:2])
         self.bias_m = -minus_bias_m
+        self._left = None
 
     def _sizes(self) -> tuple[int, int, int]:
         return self.bias_x.size, self.bias_m.size, self.effect.size
@@ -187,11 +191,11 @@ class VarianceFit:
         between them. Geometric, so that a few bad reporters do not make the good ones look bad. Returns the largest
         change of a logarithm of a reporter's variance, or less where its standard error is large.
         """
-        square = self.residual() ** 2 / self.total
-        pull = (STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0
-        shares = tuple(part / self.total for part in self.parts)
+        inverse = 1.0 / self.total
+        square = self.residual() ** 2 * inverse
+        pull = ((STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0) * inverse
         variances, prior, counts = self._priors()
-        score, information = self._score(shares, pull), self._information(shares)
+        score, information = self._score(pull), self._information(inverse)
         drawn = prior / variances
         score += 0.5 * counts * (drawn - 1.0)
         # The curvature of the prior; at least a little, so that a variance far above it does not overshoot.
@@ -235,9 +239,9 @@ class VarianceFit:
 
         A pair tells little about the better of its two reporters: (s2 / S)^2 of a pair, not one.
         """
-        cells = self.cells
-        roles = ((0, cells.i, self.var_x.size), (1, cells.j, self.var_m.size))
-        counts = [np.bincount(i, cells.total((self.parts[n] / self.total) ** 2), size) for n, i, size in roles]
+        cells, inverse = self.cells, 1.0 / self.total
+        roles = ((cells.i, self.scaled(inverse), self.var_x), (cells.j, inverse, self.var_m))
+        counts = [own**2 * np.bincount(index, cells.total(part**2), own.size) for index, part, own in roles]
         return np.concatenate(counts).astype(np.float64)
 
     def prior_share(self) -> Array:
@@ -257,32 +261,41 @@ class VarianceFit:
         error = 1.0 / (EXPECTED_CURVATURE * np.maximum(self.own_pairs(), 1e-12))
         self.drawn = drawn_to(other, ln_variance, error, self.prior_share() <= SHRUNK_SHARE)
 
-    def _score(self, shares: tuple[Array, ...], pull: Array) -> Array:
-        """Slope of the Student likelihood in the logarithm of every variance."""
+    def _score(self, pull: Array) -> Array:
+        """Slope of the Student likelihood in the logarithm of every variance.
+
+        pull: twice the slope in the variance of each row. A variance is the same in all of a reporter's rows: it is
+        multiplied in after they are added up.
+        """
         cells, late = self.cells, self.late_rows
         parts = (
-            np.bincount(cells.i, cells.total(shares[0] * pull), self.var_x.size),
-            np.bincount(cells.j, cells.total(shares[1] * pull), self.var_m.size),
-            np.bincount(self.t[late], shares[2][late] * pull[late], self.var_t.size)[~pinned_groups()],
+            self.var_x * np.bincount(cells.i, cells.total(self.scaled(pull)), self.var_x.size),
+            self.var_m * np.bincount(cells.j, cells.total(pull), self.var_m.size),
+            (self.var_t * np.bincount(self.late_groups, pull[late], self.var_t.size))[~pinned_groups()],
         )
         slope: Array = np.concatenate([part.astype(np.float64) for part in parts])
         return slope / 2.0
 
-    def _information(self, shares: tuple[Array, ...]) -> Array:
-        """Expected curvature: EXPECTED_CURVATURE times the products of shares."""
-        cells, late = self.cells, self.late_rows
+    def _information(self, inverse: Array) -> Array:
+        """Expected curvature: EXPECTED_CURVATURE times the products of the shares of each row's variance."""
+        cells, late, timed = self.cells, self.late_rows, self.late_groups
         sizes = (self.var_x.size, self.var_m.size, self.var_t.size)
         x, m, t = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:2])
+        once = inverse**2
+        scaled = self.scaled(once)
         matrix = np.zeros((sum(sizes), sum(sizes)))
-        matrix[x, x] = np.bincount(cells.i, cells.total(shares[0] ** 2), sizes[0])
-        matrix[m, m] = np.bincount(cells.j, cells.total(shares[1] ** 2), sizes[1])
-        timed = self.t[late]
-        matrix[t, t] = np.bincount(timed, shares[2][late] ** 2, sizes[2])
-        met = _meetings(cells.j, cells.i, cells.total(shares[1] * shares[0]), sizes[1], sizes[0])
+        by_cell = cells.total(once)
+        across, own = (by_cell,) * 2 if scaled is once else (cells.total(scaled), cells.total(self.scaled(scaled)))
+        matrix[x, x] = np.bincount(cells.i, own, sizes[0])
+        matrix[m, m] = np.bincount(cells.j, by_cell, sizes[1])
+        matrix[t, t] = np.bincount(timed, once[late], sizes[2])
+        met = _meetings(cells.j, cells.i, across, sizes[1], sizes[0])
         matrix[np.ix_(m, x)], matrix[np.ix_(x, m)] = met, met.T
-        for number, other, size, place in ((self.i, 0, sizes[0], x), (self.j, 1, sizes[1], m)):
-            met = _meetings(timed, number[late], shares[2][late] * shares[other][late], sizes[2], size)
+        for number, values, size, place in ((self.i, scaled, sizes[0], x), (self.j, once, sizes[1], m)):
+            met = _meetings(timed, number[late], values[late], sizes[2], size)
             matrix[np.ix_(t, place)], matrix[np.ix_(place, t)] = met, met.T
+        variances = np.concatenate([self.var_x, self.var_m, self.var_t])
+        matrix *= variances[:, None] * variances
         kept = np.concatenate([np.ones(sizes[0] + sizes[1], dtype=np.bool_), ~pinned_groups()])
         curvature: Array = EXPECTED_CURVATURE * matrix[np.ix_(kept, kept)]
         return curvature

@@ -180,7 +180,7 @@ def test_months_do_not_borrow_from_years_when_only_years_were_fitted() -> None:
 def test_method_and_schema_stand_in_every_row_when_estimated() -> None:
     flows = reconcile.estimate(_valued(100.0, 110.0), _model())
     assert dict(flows.schema) == dict(MIRROR_FLOWS)
-    assert flows.select("method_name", "method_version").rows() == [("variance_components", "2")]
+    assert flows.select("method_name", "method_version").rows() == [("variance_components", "3")]
     assert flows["nes_reallocated_fob_usd"].to_list() == [None]
     assert flows["reconciled_net_weight_kg"].to_list() == [None]  # quantities fill it
 
