@@ -7,7 +7,7 @@ formula (`orchestration.reconcile`).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -336,18 +336,25 @@ def _write_flows(
     What needs the whole period, totals and areas nes, is made first from the few columns it needs.
     """
     parts = slices_of(inputs["valued"])
-    margin = _mean_margin(pl.scan_parquet(inputs["pairs"]), pl.scan_parquet(inputs["valued"]), reference)
+    # A period of one slice is held and read once.
+    held = _read_valued(inputs, WHOLE, list(schema.VALUED)) if parts == [WHOLE] else None
+
+    def read(part: Slice, columns: Sequence[str]) -> pl.DataFrame:
+        return held.select(columns) if held is not None else _read_valued(inputs, part, columns)
+
+    margin = _mean_margin((read(part, _MARGIN_COLUMNS) for part in parts), reference)
     fob_importers = reference.valuation_by_reporter_year
     pairable = reference.places.filter(pl.col("mirror_role") == "pair").select("place_code")
-    controls = pl.read_parquet(inputs["control_totals"])
+    controls = pl.read_parquet(inputs["control_totals"], columns=list(reconcile.CONTROL_TOTALS_NEEDED))
     totals = reconcile.mirror_totals(controls, completeness, pairable, margin, fob_importers)
     declared = pl.read_parquet(inputs["nes_declared"])
-    reallocations = reconcile.reallocate_nes(declared, _lacking(inputs, parts, declared), margin, fob_importers)
+    is_wanted = pl.col("product_code").is_in(declared["product_code"].unique().sort().implode())
+    lacking = pl.concat([read(part, _LACKING_COLUMNS).filter(is_wanted) for part in parts])
+    reallocations = reconcile.reallocate_nes(declared, lacking, margin, fob_importers)
     raked_totals = []
     with SlicedTable(outputs["mirror_flows"]) as written:
         for part in parts:
-            valued = _valued(read_slice(inputs["pairs"], part), read_slice(inputs["valued"], part))
-            flows = reconcile.estimate(valued, models[reconcile.VALUE], estimator)
+            flows = reconcile.estimate(read(part, list(schema.VALUED)), models[reconcile.VALUE], estimator)
             flows = reconcile.reconcile_quantities(flows, models, estimator)
             raked = reconcile.rake_totals(totals.filter(part.holds()), flows)
             own = flows["mirror_flow_id"] if part != WHOLE else None
@@ -360,38 +367,35 @@ def _write_flows(
     write_frame(outputs["nes_reallocations"], reallocations)
 
 
-_LACKING_COLUMNS = ("mirror_flow_id", *schema.PAIR_KEY, "exporter_iso3", "importer_iso3", "is_confidential")
+_MARGIN_COLUMNS = ("importer_value_usd", "cif_source", "importer_fob_usd")
+# Of the flows of a product that some reporter files under an area nes.
+_LACKING_COLUMNS = (
+    *("mirror_flow_id", *schema.PAIR_KEY, "exporter_iso3", "importer_iso3", "is_confidential"),
+    *("exporter_fob_usd", "importer_fob_usd"),
+)
 
 
-def _lacking(inputs: Mapping[str, Path], parts: Sequence[Slice], declared: pl.DataFrame) -> pl.DataFrame:
-    """Flows of the products that some reporter files under an area nes, with both values."""
-    found = []
-    for part in parts:
-        beside = ["exporter_fob_usd", "importer_fob_usd"]
-        valued = read_slice(inputs["valued"], part, [*schema.PAIR_KEY, *beside])
-        flows = read_slice(inputs["pairs"], part, _LACKING_COLUMNS).hstack(valued.select(beside))
-        is_wanted = pl.col("product_code").is_in(declared["product_code"].unique().sort().implode())
-        found.append(flows.filter(is_wanted))
-    return pl.concat(found)
-
-
-def _valued(pairs: pl.DataFrame, beside: pl.DataFrame) -> pl.DataFrame:
-    """Valued pairs (schema VALUED): what valuation added, beside the pairs in the same order."""
+def _read_valued(inputs: Mapping[str, Path], part: Slice, columns: Sequence[str]) -> pl.DataFrame:
+    """Valued pairs (columns of schema VALUED) of a slice: what valuation added, beside the pairs in the same order."""
+    pairs, beside = (
+        read_slice(
+            inputs[name], part, [*schema.PAIR_KEY, *(c for c in own if c in columns and c not in schema.PAIR_KEY)]
+        )
+        for name, own in (("pairs", schema.PAIRS), ("valued", VALUED_BESIDE_PAIRS))
+    )
     if not pairs.select(schema.PAIR_KEY).equals(beside.select(schema.PAIR_KEY)):
         raise schema.FrameError(
             "the valuation of a period stands beside other pairs than those on disk; values would be joined to the "
             "wrong flows; delete the folder reconciled below the data folder and run again"
         )
-    return pairs.hstack(beside.drop(schema.PAIR_KEY)).select(list(schema.VALUED))
+    return pairs.hstack(beside.drop(schema.PAIR_KEY)).select(columns)
 
 
-def _mean_margin(pairs: pl.LazyFrame, valued: pl.LazyFrame, reference: Reference) -> float:
+def _mean_margin(valued: Iterable[pl.DataFrame], reference: Reference) -> float:
     """Value-weighted margin of the period (CIF over FOB minus one); the published mean where nothing is valued."""
-    both = pl.concat(
-        [pairs.select("importer_value_usd"), valued.select("cif_source", "importer_fob_usd")], how="horizontal"
-    )
-    margins = both.filter(pl.col("cif_source") != "reported")
-    cif, fob = margins.select(exact_sum("importer_value_usd"), exact_sum("importer_fob_usd")).collect().row(0)
+    amounts = ("importer_value_usd", "importer_fob_usd")
+    parts = [rows.filter(pl.col("cif_source") != "reported").select(map(exact_total, amounts)) for rows in valued]
+    cif, fob = pl.concat(parts).select(map(exact_sum, amounts)).row(0)
     if fob and fob > 0:
         return float(cif) / float(fob) - 1.0
     published = reference.published_cif_models.filter(

@@ -44,10 +44,11 @@ from orchestration.reconcile.reliability import (
 from orchestration.reconcile.reporting import STATUSES, flow_side
 from orchestration.reconcile.rollup import as_year, can_roll_up, complete_sides, months_filed, roll_up_year
 from orchestration.reconcile.tables import ReconcileTables
-from orchestration.reconcile.totals import mirror_totals
+from orchestration.reconcile.totals import CONTROL_TOTALS_NEEDED, mirror_totals
 from orchestration.reconcile.valuation import apply_valuation, cif_sources
 
 __all__ = [
+    "CONTROL_TOTALS_NEEDED",
     "ESTIMATORS",
     "LEANS_ON",
     "MEASURES",

@@ -11,7 +11,7 @@ from functools import cached_property
 import polars as pl
 
 from orchestration.reconcile.edition_links import EditionSteps, edition_steps
-from orchestration.reconcile.schema import CORRIDOR
+from orchestration.reconcile.schema import CORRIDOR, FrameError
 
 CORRELATION_COLUMNS = ("hs_revision", "product_code", "older_hs_revision", "older_product_code")
 
@@ -63,16 +63,20 @@ class ReconcileTables:
         where a place has no coordinates.
         """
         ends = corridors.select(CORRIDOR).unique().sort(CORRIDOR)
+        codes, facts = self._known_corridors
+        # All corridors stand in order, so that a corridor's place follows from its two codes: a join would make a
+        # hash of all of them anew every time.
+        exporter, importer = (ends[c].cast(pl.Enum(codes), strict=False).to_physical().cast(pl.Int64) for c in CORRIDOR)
+        found = facts.select(pl.all().gather(exporter * len(codes) + importer))
         flags = ("is_contiguous", "is_landlocked_exporter", "is_landlocked_importer")
-        # The few corridors at hand are picked out of all first: a hash of all would be made anew every time.
-        known = self._known_corridors.join(ends, on=list(CORRIDOR), how="semi")
-        return ends.join(known, on=list(CORRIDOR), how="left", maintain_order="left").with_columns(
-            pl.col(flags).fill_null(False)
-        )
+        return ends.hstack(found.with_columns(pl.col(flags).fill_null(False)))
 
     @cached_property
-    def _known_corridors(self) -> pl.DataFrame:
-        """The facts of every corridor between places of the tables: asked for in every period, computed once."""
+    def _known_corridors(self) -> tuple[pl.Series, pl.DataFrame]:
+        """Codes of the places of the tables, and the facts of every corridor between two of them in their order.
+
+        Asked for in every period, computed once. Raises FrameError where a table names a corridor or place twice.
+        """
         brought = self.distances if self.distances is not None else _no_distances()
         codes = pl.concat([self.places["place_code"], *(brought[c] for c in CORRIDOR)]).unique().sort()
         ends = pl.DataFrame({"exporter_code": codes}).join(pl.DataFrame({"importer_code": codes}), how="cross")
@@ -85,8 +89,8 @@ class ReconcileTables:
                 how="left",
             )
         both = self.place_borders.select(a="place_code", b="neighbour_code")
-        borders = pl.concat([both, both.select(a="b", b="a")]).with_columns(is_contiguous=pl.lit(True))
-        return (
+        borders = pl.concat([both, both.select(a="b", b="a")]).unique().with_columns(is_contiguous=pl.lit(True))
+        facts = (
             ends.join(borders, left_on=list(CORRIDOR), right_on=["a", "b"], how="left")
             .join(
                 brought.rename({"distance_km": "_brought_km", "is_contiguous": "_brought_contiguous"}),
@@ -100,7 +104,14 @@ class ReconcileTables:
                 is_landlocked_exporter="exporter_is_landlocked",
                 is_landlocked_importer="importer_is_landlocked",
             )
+            .sort(CORRIDOR)
         )
+        if facts.height != len(codes) ** 2:
+            raise FrameError(
+                "the tables of places or distances name a place or a corridor twice; its margin would be that of "
+                "whichever row comes first; keep one row for each place and each corridor"
+            )
+        return codes, facts.drop(CORRIDOR)
 
 
 def _no_distances() -> pl.DataFrame:

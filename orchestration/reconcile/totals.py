@@ -12,7 +12,7 @@ from orchestration.reconcile.reporting import flow_side, with_status
 from orchestration.reconcile.schema import MIRROR_TOTALS, PAIR_KEY, FrameError, conform, require
 from orchestration.reconcile.valuation import gap_columns, with_fob_importers
 
-_NEEDED = (
+CONTROL_TOTALS_NEEDED = (
     "frequency",
     "period",
     "period_start",
@@ -43,7 +43,7 @@ def mirror_totals(
     Returns: schema MIRROR_TOTALS, USD. A partner that files no bilateral totals of that level on its side is
     nonreporting here: most reporters never do. Raises FrameError when columns are missing or a total stands twice.
     """
-    require(control_totals, _NEEDED, "the control totals frame")
+    require(control_totals, CONTROL_TOTALS_NEEDED, "the control totals frame")
     # World is no pairable place, so its rows go with the other places that never stand in a pair.
     rows = control_totals.filter(
         (pl.col("partner_code") != pl.col("reporter_code")) & pl.col("flow_code").is_in(["X", "M"])
