@@ -145,7 +145,7 @@ def _design(facts: pl.DataFrame, levels: tuple[Levels, Levels]) -> Design:
     unit_value = facts["ln_world_unit_value"].to_numpy().astype(np.float64)
     numbers = np.column_stack([np.ones_like(distance), distance, distance**2, *flags, unit_value])
     codes = tuple(_numbers(facts[name], own) for name, own in zip(EFFECTS, levels, strict=True))
-    return Design(numbers, codes, tuple(len(own) for own in levels))
+    return Design(np.asfortranarray(numbers), codes, tuple(len(own) for own in levels))
 
 
 def _levels(facts: pl.DataFrame, column: str) -> Levels:

@@ -132,8 +132,12 @@ class VarianceFit:
         if self.scale_x is None:
             total = cells.spread(self.var_x[cells.i] + self.var_m[cells.j])
         else:
-            total = self.scaled(cells.spread(self.var_x[cells.i])) + cells.spread(self.var_m[cells.j])
-        self.total = total + self.var_t[self.t] + self.extra
+            total = cells.spread(self.var_x[cells.i])
+            total *= self.scale_x
+            total += cells.spread(self.var_m[cells.j])
+        total += self.var_t[self.t]
+        total += self.extra
+        self.total = total
 
     def scaled(self, values: Array) -> Array:
         """Values of the rows times what timing leaves of the exporters' variances."""
@@ -151,7 +155,8 @@ class VarianceFit:
         if self._left is None:
             cells = self.cells
             common = self.bias_x[cells.i] - self.bias_m[cells.j] + self.effect[cells.g]
-            self._left = self.moved_gap - cells.spread(common)
+            left = cells.spread(common)
+            self._left = np.subtract(self.moved_gap, left, out=left)
         return self._left
 
     def total_variance(self) -> Array:
@@ -160,8 +165,15 @@ class VarianceFit:
 
     def precision(self) -> Array:
         """What a row counts in every mean: the weight of a Student t with few degrees of freedom, over its variance."""
-        weight: Array = (STUDENT_DEGREES + 1) / (STUDENT_DEGREES * self.total + self.residual() ** 2)
+        weight = self._denominator(self.residual() ** 2)
+        np.divide(STUDENT_DEGREES + 1, weight, out=weight)
         return weight
+
+    def _denominator(self, square: Array) -> Array:
+        """nu S + r^2 of every row, in an array of its own."""
+        total: Array = STUDENT_DEGREES * self.total
+        total += square
+        return total
 
     def update_biases(self) -> None:
         """Biases and effects by robust weighted least squares, the biases drawn to zero by their prior.
@@ -192,8 +204,12 @@ class VarianceFit:
         change of a logarithm of a reporter's variance, or less where its standard error is large.
         """
         inverse = 1.0 / self.total
-        square = self.residual() ** 2 * inverse
-        pull = ((STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0) * inverse
+        # ((nu + 1) r^2 / (nu S + r^2) - 1) / S, step by step in one array: every copy of the rows takes time.
+        square = self.residual() ** 2
+        pull = np.divide(square, self._denominator(square), out=square)
+        pull *= STUDENT_DEGREES + 1
+        pull -= 1.0
+        pull *= inverse
         variances, prior, counts = self._priors()
         score, information = self._score(pull), self._information(inverse)
         drawn = prior / variances
