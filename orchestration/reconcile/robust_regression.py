@@ -68,12 +68,21 @@ def _inverse(design: Design, weight: Array, ridge: Array) -> Array:
     try:
         inverse: Array = cho_solve(cho_factor(normal, check_finite=False), np.eye(design.width))
     except LinAlgError:
-        # A column without any spread (no landlocked place, say): its coefficient is 0 in the least solution.
-        return np.asarray(np.linalg.pinv(normal, hermitian=True), dtype=np.float64)
+        return _least_inverse(normal)
     spread = np.diagonal(inverse) * np.diagonal(normal)
     if np.isfinite(inverse).all() and np.max(spread) < MOST_INFLATION:
         return inverse
-    return np.asarray(np.linalg.pinv(normal, hermitian=True), dtype=np.float64)
+    return _least_inverse(normal)
+
+
+def _least_inverse(normal: Array) -> Array:
+    """Inverse without the directions that the rows say nothing of: the solution is the least, each column in units of
+    its own size. A column without any spread (no landlocked place, say) takes 0.
+    """
+    size = np.sqrt(np.diagonal(normal))
+    size = np.outer(size, size) + (np.outer(size, size) == 0)
+    inverse: Array = np.linalg.pinv(normal / size, rcond=1.0 / MOST_INFLATION, hermitian=True) / size
+    return inverse
 
 
 def _scale(residual: Array) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +15,7 @@ from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import with_rolled_up_years
 from orchestration.pipeline.slices import WHOLE, Slice, SlicedTable, cut, read_slice, slices_of
 from orchestration.reconcile import reliability
+from orchestration.reconcile.schema import FrameError
 from orchestration.reference import load_reference
 
 
@@ -140,3 +141,41 @@ def test_facts_need_a_part_when_they_are_joined() -> None:
 def test_a_slice_without_its_end_takes_every_later_code() -> None:
     frame = pl.DataFrame({"exporter_code": ["a", "b", "c"]})
     assert frame.filter(Slice("b", None).holds())["exporter_code"].to_list() == ["b", "c"]
+
+
+def test_large_periods_are_worked_alone_in_every_stage(
+    contracted: Path, reconciled: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone: list[set[str]] = []
+    each = reconciliation.each_period
+
+    def noted(work: Callable[[str], object], periods: list[str], large: Collection[str] = ()) -> list[object]:
+        alone.append(set(large))
+        return each(work, periods, large)
+
+    rows = {
+        path.stem: pl.read_parquet(path).height
+        for path in (contracted / "contracted" / "declarations").glob("?-2022*.parquet")
+    }
+    most = sorted(rows.values())[-2]
+    monkeypatch.setattr(reconciliation, "each_period", noted)
+    monkeypatch.setattr(reconciliation, "LARGE_PERIOD_ROWS", most)
+    monkeypatch.setattr(reconciliation, "LARGE_PERIOD_PAIRS", 0)
+    reconciled(1_000_000)
+    largest = {key for key, count in rows.items() if count > most}
+    assert len(largest) == 1
+    # Pairing goes by declared rows; valuation and flows by pairs, of which every period has some; fits are no periods.
+    assert [found for found in alone if found] == [largest, set(rows), set(rows)]
+
+
+def test_a_valuation_beside_other_pairs_is_refused(tmp_path: Path) -> None:
+    key = {"exporter_code": ["004", "008"], "importer_code": ["012", "012"]}
+    pl.DataFrame({**key, "product_code": ["100110", "100190"], "importer_value_usd": [1.0, 2.0]}).write_parquet(
+        tmp_path / "pairs.parquet"
+    )
+    pl.DataFrame({**key, "product_code": ["100110", "100110"], "importer_fob_usd": [1.0, 2.0]}).write_parquet(
+        tmp_path / "valued.parquet"
+    )
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("pairs", "valued")}
+    with pytest.raises(FrameError, match="stands beside other pairs"):
+        reconciliation._read_valued(inputs, WHOLE, ["importer_value_usd", "importer_fob_usd"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +12,7 @@ import pytest
 from orchestration.pipeline.storage import (
     Stamps,
     combine,
+    each_period,
     fingerprint_of_tree,
     remove_other_files,
     remove_temporaries,
@@ -76,3 +79,21 @@ def test_leftovers_of_killed_writes_go_and_results_stay_when_a_run_starts(tmp_pa
     (tmp_path / "deep" / ".table.parquet.123.tmp").write_bytes(b"half")
     assert remove_temporaries(tmp_path) == 1
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["table.parquet"]
+
+
+def test_two_periods_are_worked_at_once_and_large_ones_alone() -> None:
+    running, lock, seen = set[str](), threading.Lock(), dict[str, int]()
+
+    def work(period: str) -> str:
+        with lock:
+            running.add(period)
+        for _ in range(20):
+            time.sleep(0.002)
+            with lock:
+                seen[period] = max(seen.get(period, 0), len(running))
+        with lock:
+            running.discard(period)
+        return period.upper()
+
+    assert each_period(work, ["a", "large", "b", "larger"], {"large", "larger"}) == ["A", "LARGE", "B", "LARGER"]
+    assert seen == {"a": 2, "b": 2, "large": 1, "larger": 1}

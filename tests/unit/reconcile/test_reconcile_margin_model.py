@@ -5,6 +5,8 @@ Belongs here: the fit on invented training rows. Does not belong here: which row
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -268,6 +270,20 @@ def test_the_same_model_comes_out_when_training_rows_are_shuffled(tables: reconc
 def test_the_missing_columns_are_named_when_training_lacks_them(tables: reconcile.ReconcileTables) -> None:
     with pytest.raises(FrameError, match="the valuation training frame lacks the columns weight"):
         reconcile.fit_valuation(_training().drop("weight"), SHARES, "A", tables)
+
+
+def test_a_place_that_no_table_knows_has_no_distance_and_no_neighbours(tables: reconcile.ReconcileTables) -> None:
+    ends = pl.DataFrame({"exporter_code": [GERMANY, "no such"], "importer_code": ["no such", POLAND]})
+    facts = tables.corridor_facts(ends)
+    assert facts["distance_km"].to_list() == [None, None]
+    assert not facts.select(pl.any_horizontal("^is_.*$").any()).item()
+
+
+def test_a_corridor_that_stands_twice_is_refused(tables: reconcile.ReconcileTables) -> None:
+    facts = {"exporter_code": [GERMANY] * 2, "importer_code": [POLAND] * 2, "distance_km": [500.0, 900.0]}
+    twice = replace(tables, distances=pl.DataFrame(facts).with_columns(is_contiguous=pl.lit(True)))
+    with pytest.raises(FrameError, match="name a place or a corridor twice"):
+        twice.corridor_facts(pl.DataFrame({"exporter_code": [GERMANY], "importer_code": [POLAND]}))
 
 
 def test_distance_and_neighbours_are_symmetric_when_looked_up(tables: reconcile.ReconcileTables) -> None:

@@ -89,3 +89,21 @@ def test_errors_are_wider_when_rows_of_a_cluster_err_together() -> None:
     together = clustered_covariance(design, target + shared, fit, cluster)
     apart = clustered_covariance(design, target + shared, fit, np.arange(ROW_COUNT))
     assert together[0, 0] > 2.0 * apart[0, 0]
+
+
+@pytest.mark.parametrize("useless", [np.zeros(ROW_COUNT), np.ones(ROW_COUNT), np.ones(ROW_COUNT) + 1e-9])
+def test_a_column_that_says_nothing_of_its_own_changes_no_fitted_value(useless: Array) -> None:
+    values, target = _sample()
+    with_it = np.column_stack([values, useless])
+    weight, kind = np.ones(ROW_COUNT), _one_kind(ROW_COUNT)
+    fit = fit_huber(Design(with_it, (), ()), target, weight, kind, np.zeros(4))
+    assert with_it @ fit.beta == pytest.approx(values @ _fit(values, target, weight, kind).beta, abs=1e-4)
+    assert np.abs(fit.beta).max() < 1.0
+
+
+def test_the_fit_ends_where_it_ends_whatever_weights_it_begins_with() -> None:
+    values, target = _sample()
+    plain, kind = np.ones(ROW_COUNT), _one_kind(ROW_COUNT)
+    first = _fit(values, target, plain, kind)
+    begun = fit_huber(Design(values, (), ()), target, plain, kind, FREE, np.linspace(0.1, 9.0, ROW_COUNT))
+    assert begun.beta == pytest.approx(first.beta, abs=1e-5)
