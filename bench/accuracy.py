@@ -20,6 +20,7 @@ import polars as pl
 from bench.accuracy_first import COMPARED_COLUMNS, SMALLEST_TRUE_USD, judge_world
 from bench.accuracy_ranks import rank_correlations
 from orchestration import reconcile
+from orchestration.reconcile.arrival import PASSING_SHARE
 from orchestration.sample import WorldConfig
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -36,14 +37,20 @@ def measures(flows: pl.DataFrame, true_flows: pl.DataFrame) -> pl.DataFrame:
     """Per method, frequency (A, M, AM for both) and sides, of true flows over 5,000 USD.
 
     Returns flow_count, median_error_log (median of |ln estimate - ln truth|), total_bias_ratio (of the estimate and
-    of the mean for sums), coverage_90_ratio and coverage_50_ratio.
+    of the mean for sums), total_spread_ratio (standard error of a total whose flows err by their own expected spreads,
+    those of one exporter, importer and product alike by the part that lasts), coverage_90_ratio and coverage_50_ratio.
     """
     true = pl.col("true_fob_usd")
+    # The mean for sums lies below the estimate by half the variance that it was expected to have.
+    log_variance = 2.0 * (pl.col("reconciled_fob_usd") / pl.col("reconciled_mean_fob_usd")).log().fill_nan(0.0)
+    spread_usd = true * (log_variance.exp() - 1.0).clip(0.0).sqrt()
     both = flows.filter(~pl.col("is_confidential")).join(true_flows.filter(true > SMALLEST_TRUE_USD), on=KEY)
     both = both.with_columns(
         sides=pl.when(pl.col("status") == "two_sided").then(pl.lit("two_sided")).otherwise(pl.lit("one_sided"))
     )
-    both = pl.concat([both, both.with_columns(frequency=pl.lit("AM"))])
+    both = pl.concat([both, both.with_columns(frequency=pl.lit("AM"))]).with_columns(_spread=spread_usd)
+    lasting = pl.col("_spread").sum().over("method_name", "frequency", "sides", *KEY[2:]) * pl.col("_spread")
+    both = both.with_columns(_square=PASSING_SHARE * pl.col("_spread") ** 2 + (1.0 - PASSING_SHARE) * lasting)
     return (
         both.group_by("method_name", "frequency", "sides")
         .agg(
@@ -51,6 +58,7 @@ def measures(flows: pl.DataFrame, true_flows: pl.DataFrame) -> pl.DataFrame:
             median_error_log=(pl.col("reconciled_fob_usd") / true).log().abs().median(),
             total_bias_ratio=pl.col("reconciled_fob_usd").sum() / true.sum() - 1.0,
             mean_total_bias_ratio=pl.col("reconciled_mean_fob_usd").sum() / true.sum() - 1.0,
+            total_spread_ratio=pl.col("_square").sum().sqrt() / true.sum(),
             coverage_90_ratio=true.is_between("reconciled_fob_usd_p05", "reconciled_fob_usd_p95").mean(),
             coverage_50_ratio=true.is_between("reconciled_fob_usd_p25", "reconciled_fob_usd_p75").mean(),
         )

@@ -54,7 +54,9 @@ def drawn_to(other: OtherFit, ln_variance: Array, error_variance: Array, is_meas
     apart = ln_variance - other.ln_variance
     noise = error_variance + other.error_variance
     sure = known & is_measured & other.is_measured
-    scatter = _scatter(apart[sure], noise[sure]) if np.count_nonzero(sure) >= FEWEST_REPORTERS else TYPICAL_SCATTER
+    scatter = (
+        scatter_between(apart[sure], noise[sure]) if np.count_nonzero(sure) >= FEWEST_REPORTERS else TYPICAL_SCATTER
+    )
     judged = sure if sure.any() else known
     shift = float(np.average(apart[judged], weights=1.0 / (noise[judged] + scatter))) if judged.any() else 0.0
     centre = np.where(known, other.ln_variance + shift, np.nan)
@@ -62,8 +64,8 @@ def drawn_to(other: OtherFit, ln_variance: Array, error_variance: Array, is_meas
     return centre, pairs
 
 
-def _scatter(apart: Array, noise: Array) -> float:
-    """Variance of the differences beyond their errors."""
+def scatter_between(apart: Array, noise: Array) -> float:
+    """Variance of differences between two fits (logarithms) beyond their error variances; at least LEAST_SCATTER."""
     weight = 1.0 / noise
     spread = float(np.sum(weight * (apart - np.average(apart, weights=weight)) ** 2))
     units = float(np.sum(weight) - np.sum(weight**2) / np.sum(weight))
