@@ -7,18 +7,16 @@ and machine stand in bench/README.md, and no test measures time.
 from __future__ import annotations
 
 import argparse
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.speed import peak_memory_bytes
 from orchestration.reference import load_seed
 from orchestration.sample import REFERENCE_FRAMES, WorldConfig, iter_deliveries
 
 SEEDS_DIR = Path(__file__).resolve().parents[1] / "dbt_project" / "seeds"
-_BYTES_PER_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def measure(rows: int, seed: int, folder: Path | None) -> Measurement:
         parquet_bytes=written,
         cpu_seconds=time.process_time() - cpu,
         wall_seconds=time.perf_counter() - wall,
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_RSS_UNIT,
+        peak_rss_bytes=peak_memory_bytes(),
     )
 
 

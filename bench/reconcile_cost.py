@@ -8,24 +8,22 @@ measures time. Results are written to a temporary folder; the run's own folder i
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.speed import stopwatch
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import with_rolled_up_years
 from orchestration.pipeline.reconciliation import fit_parameters, pair_periods, reconcile_periods
 from orchestration.reference import load_reference
 
 SEEDS_DIR = Path(__file__).resolve().parents[1] / "dbt_project" / "seeds"
-_BYTES_PER_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
-def measure(data: Path, scratch: Path) -> list[tuple[str, float, float, int]]:
-    """(stage, CPU seconds, wall seconds, peak bytes of the process so far) of the three stages."""
+def measure(data: Path, scratch: Path) -> list[dict[str, float | str]]:
+    """CPU and wall seconds of the three stages, and the peak of the process after each."""
     paths = DataPaths(scratch)
     (scratch / "contracted").symlink_to(data.resolve() / "contracted", target_is_directory=True)
     reference = load_reference(SEEDS_DIR)
@@ -35,13 +33,7 @@ def measure(data: Path, scratch: Path) -> list[tuple[str, float, float, int]]:
         "fit": lambda: fit_parameters(paths, keys, reference, "bench"),
         "estimate": lambda: reconcile_periods(paths, keys, reference, "bench"),
     }
-    found = []
-    for stage, work in stages.items():
-        cpu, wall = time.process_time(), time.perf_counter()
-        work()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_RSS_UNIT
-        found.append((stage, time.process_time() - cpu, time.perf_counter() - wall, peak))
-    return found
+    return stopwatch(stages)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,8 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.keep or Path(temporary)
         scratch.mkdir(parents=True, exist_ok=True)
-        for stage, cpu, wall, peak in measure(options.data, scratch):
-            sys.stdout.write(f"{stage:9s} cpu {cpu:7.1f} s  wall {wall:7.1f} s  peak {peak / 2**20:7.0f} MiB\n")
+        for stage in measure(options.data, scratch):
+            sys.stdout.write(
+                f"{stage['stage']:9s} cpu {stage['cpu_s']:7.1f} s  wall {stage['wall_s']:7.1f} s  "
+                f"peak {stage['peak_mib']:7.0f} MiB\n"
+            )
 
 
 if __name__ == "__main__":

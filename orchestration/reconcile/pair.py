@@ -164,7 +164,8 @@ def _single(column: str, several: str | None) -> pl.Expr:
 def _sum_sides(rows: pl.DataFrame) -> pl.DataFrame:
     """One row per side and pair. Most are one row already: only the others are added up."""
     key = ["side", *PAIR_KEY]
-    alone = ~pl.struct(key).is_duplicated()
+    # By hash: two keys that met in one would only take the longer way, in which each is a group of its own.
+    alone = ~pl.struct(key).hash().is_duplicated()
     rows = rows.with_columns(_alone=alone)
     one = rows.filter("_alone").select(
         *key,
@@ -207,7 +208,7 @@ def _added(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
         _only_when_complete("net_weight_kg").alias("net_weight_kg"),
         pl.col("is_net_weight_estimated").fill_null(False).any().alias("is_weight_estimated"),
         pl.len().cast(pl.Int64).alias("declaration_count"),
-        pl.lit(None, dtype=pl.String).alias("declaration_id"),
+        pl.when(pl.len() == 1).then(pl.col("declaration_id").first()).alias("declaration_id"),
         _only_when_complete("cif_value_usd").alias("cif_value_usd"),
         _only_when_complete("fob_value_usd").alias("fob_value_usd"),
         pl.col("is_rolled_up").any(),

@@ -83,6 +83,22 @@ def cells_of(i: Index, j: Index, g: Index) -> tuple[Index, Cells]:
     return order, Cells(starts, np.diff(starts, append=key.size), i[first], j[first], g[first])
 
 
+@dataclass(frozen=True)
+class _Late:
+    """Rows, or cells, with a timing variance of their own: their places and their numbers."""
+
+    is_by_cell: bool
+    places: Index
+    t: Index
+    i: Index
+    j: Index
+
+    def of(self, by_row: Array, by_cell: Array) -> Array:
+        """What is theirs of values of the rows, given their sums by cell too."""
+        values: Array = (by_cell if self.is_by_cell else by_row)[self.places]
+        return values
+
+
 @dataclass
 class VarianceFit:
     """State of the fit: the rows (cell after cell), current biases, effects and variances (all in logarithms)."""
@@ -121,10 +137,23 @@ class VarianceFit:
         self.t = self.arrivals.group(share)
         self.moved_gap = self.gap + self.arrivals.shift()
         self.scale_x = exporter_scale(share) if share.any() else None
-        self.late_rows = np.flatnonzero(~pinned_groups()[self.t])
-        self.late_groups = self.t[self.late_rows]
+        self._late = self._late_sums()
         self._left = None
         self._take_variances()
+
+    def _late_sums(self) -> _Late:
+        """How rows with a timing variance of their own are added up.
+
+        In years a group is a band of distance, the same in all of a cell: sums by cell are enough. In months it is
+        the share moved, which is each row's own.
+        """
+        cells = self.cells
+        first = self.t[cells.starts]
+        if np.array_equal(self.t, np.repeat(first, cells.length)):
+            late = np.flatnonzero(~pinned_groups()[first])
+            return _Late(True, late, first[late], cells.i[late], cells.j[late])
+        late = np.flatnonzero(~pinned_groups()[self.t])
+        return _Late(False, late, self.t[late], self.i[late], self.j[late])
 
     def _take_variances(self) -> None:
         """What follows from the variances: the variance of each row's gap."""
@@ -283,32 +312,36 @@ class VarianceFit:
         pull: twice the slope in the variance of each row. A variance is the same in all of a reporter's rows: it is
         multiplied in after they are added up.
         """
-        cells, late = self.cells, self.late_rows
+        cells, late, by_cell = self.cells, self._late, self.cells.total(pull)
+        scaled = by_cell if self.scale_x is None else cells.total(self.scaled(pull))
         parts = (
-            self.var_x * np.bincount(cells.i, cells.total(self.scaled(pull)), self.var_x.size),
-            self.var_m * np.bincount(cells.j, cells.total(pull), self.var_m.size),
-            (self.var_t * np.bincount(self.late_groups, pull[late], self.var_t.size))[~pinned_groups()],
+            self.var_x * np.bincount(cells.i, scaled, self.var_x.size),
+            self.var_m * np.bincount(cells.j, by_cell, self.var_m.size),
+            (self.var_t * np.bincount(late.t, late.of(pull, by_cell), self.var_t.size))[~pinned_groups()],
         )
         slope: Array = np.concatenate([part.astype(np.float64) for part in parts])
         return slope / 2.0
 
     def _information(self, inverse: Array) -> Array:
         """Expected curvature: EXPECTED_CURVATURE times the products of the shares of each row's variance."""
-        cells, late, timed = self.cells, self.late_rows, self.late_groups
+        cells, late = self.cells, self._late
         sizes = (self.var_x.size, self.var_m.size, self.var_t.size)
         x, m, t = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:2])
         once = inverse**2
         scaled = self.scaled(once)
-        matrix = np.zeros((sum(sizes), sum(sizes)))
         by_cell = cells.total(once)
         across, own = (by_cell,) * 2 if scaled is once else (cells.total(scaled), cells.total(self.scaled(scaled)))
+        matrix = np.zeros((sum(sizes), sum(sizes)))
         matrix[x, x] = np.bincount(cells.i, own, sizes[0])
         matrix[m, m] = np.bincount(cells.j, by_cell, sizes[1])
-        matrix[t, t] = np.bincount(timed, once[late], sizes[2])
+        matrix[t, t] = np.bincount(late.t, late.of(once, by_cell), sizes[2])
         met = _meetings(cells.j, cells.i, across, sizes[1], sizes[0])
         matrix[np.ix_(m, x)], matrix[np.ix_(x, m)] = met, met.T
-        for number, values, size, place in ((self.i, scaled, sizes[0], x), (self.j, once, sizes[1], m)):
-            met = _meetings(timed, number[late], values[late], sizes[2], size)
+        for number, values, size, place in (
+            (late.i, late.of(scaled, across), sizes[0], x),
+            (late.j, late.of(once, by_cell), sizes[1], m),
+        ):
+            met = _meetings(late.t, number, values, sizes[2], size)
             matrix[np.ix_(t, place)], matrix[np.ix_(place, t)] = met, met.T
         variances = np.concatenate([self.var_x, self.var_m, self.var_t])
         matrix *= variances[:, None] * variances
