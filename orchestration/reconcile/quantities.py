@@ -23,7 +23,7 @@ from orchestration.reconcile.schema import MIRROR_FLOWS, require, shape
 
 VALUE, NET_WEIGHT, UNIT_VALUE = "value", "net_weight", "unit_value"
 MEASURES = (VALUE, NET_WEIGHT, UNIT_VALUE)
-MODEL_TABLES = ("reliability", "chapter_effects", "pooled", "arrival_lags")
+MODEL_TABLES = ("reliability", "chapter_sigmas", "chapter_effects", "pooled", "arrival_lags")
 # What training and estimating look at.
 NEEDED = (
     *("frequency", "period_start", "exporter_code", "exporter_iso3", "importer_code", "importer_iso3"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from orchestration.reconcile.leaning import OtherFit
 from orchestration.reconcile.schema import (
     ARRIVAL_LAGS,
     CHAPTER_EFFECTS,
+    CHAPTER_SIGMAS,
     POOLED,
     RELIABILITY,
     RELIABILITY_TRAINING,
@@ -30,10 +32,12 @@ from orchestration.reconcile.schema import (
     shape,
 )
 from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, SHRUNK_SHARE, VarianceFit, fit_variances
+from orchestration.reconcile.window_parameters import WindowParameters, no_window, windows_of
 
 METHOD_NAME, METHOD_VERSION = "variance_components", "3"
 WINDOW_YEARS = 3
-DEFAULT_SIGMA_LOG = 0.5
+# A chapter of a reporter with fewer pairs takes the reporter's sigma as it is.
+LEAST_CHAPTER_PAIRS = 10
 # Years lean on the months of the same three years: these hold more pairs of the same reporters.
 LEANS_ON = {"A": "M"}
 MOST_TRAINING_ROWS = 600_000
@@ -55,6 +59,16 @@ class ReliabilityModel:
     chapter_effects: pl.DataFrame
     pooled: pl.DataFrame
     arrival_lags: pl.DataFrame = field(default_factory=no_lags)
+    chapter_sigmas: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(CHAPTER_SIGMAS)))
+
+    def window(self, frequency: str, year: int) -> WindowParameters:
+        """Parameters of the window of one frequency that ends in a year; defaults where none was fitted."""
+        return self._windows.get((frequency, year)) or no_window()
+
+    @cached_property
+    def _windows(self) -> dict[tuple[str, int], WindowParameters]:
+        """The parameters of every window: asked for in every period, made once."""
+        return windows_of({part.name: getattr(self, part.name) for part in fields(self)})
 
 
 def reliability_training(valued: pl.DataFrame) -> pl.DataFrame:
@@ -139,6 +153,7 @@ def fit_reliability(training: pl.DataFrame, months: ReliabilityModel | None = No
         chapter_effects=_stack([t[1] for t in tables], CHAPTER_EFFECTS, (*keys, "chapter_code")),
         pooled=_stack([t[2] for t in tables], POOLED, (*keys, "role")),
         arrival_lags=_stack([t[3] for t in tables], ARRIVAL_LAGS, (*keys, "grouping", "group_number")),
+        chapter_sigmas=_stack([t[4] for t in tables], CHAPTER_SIGMAS, (*keys, "role", "reporter_code", "chapter_code")),
     )
 
 
@@ -253,6 +268,10 @@ def _fit_window(
         _chapter_table(fit, window.chapters.gather(chapters).to_list(), window.columns(), cluster),
         _pooled_table(fit, window.columns()),
         arrival_table(fit, window.columns()),
+        pl.concat(
+            _chapter_sigmas(fit, window, role, taken, chapters)
+            for role, taken in (("exporter", exporters), ("importer", importers))
+        ),
     )
 
 
@@ -280,6 +299,25 @@ def _role_table(
         }
     )
     named = window.columns() | {"role": role, "method_name": METHOD_NAME, "method_version": METHOD_VERSION}
+    return table.with_columns(pl.lit(value).alias(name) for name, value in named.items())
+
+
+def _chapter_sigmas(fit: VarianceFit, window: _Window, role: str, taken: Index, chapters: Index) -> pl.DataFrame:
+    """Sigmas of one role by chapter, of chapters in which the reporter has LEAST_CHAPTER_PAIRS and more."""
+    is_exporter = role == "exporter"
+    names = (window.exporters if is_exporter else window.importers)["code"][taken]
+    variance = fit.var_x if is_exporter else fit.var_m
+    ratio, count = fit.chapter_ratios(is_exporter)
+    reporter, chapter = np.nonzero(count >= LEAST_CHAPTER_PAIRS)
+    table = pl.DataFrame(
+        {
+            "reporter_code": names.gather(reporter),
+            "chapter_code": window.chapters.gather(chapters[chapter]),
+            "sigma_log": np.sqrt(variance[reporter] * ratio[reporter, chapter]),
+            "pair_count": count[reporter, chapter],
+        }
+    )
+    named = window.columns() | {"role": role}
     return table.with_columns(pl.lit(value).alias(name) for name, value in named.items())
 
 

@@ -11,8 +11,8 @@ import polars as pl
 from orchestration.reconcile.arrival import PASSING_SHARE
 from orchestration.reconcile.arrival_frames import with_arrival
 from orchestration.reconcile.editions import hs_variance
-from orchestration.reconcile.reliability import DEFAULT_SIGMA_LOG, ReliabilityModel
-from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE
+from orchestration.reconcile.reliability import ReliabilityModel
+from orchestration.reconcile.window_parameters import WindowParameters, no_window
 
 WORKING_COLUMNS = (
     *("_x", "_m", "_vx", "_vm", "_shared", "_share_moved", "_tail"),
@@ -56,45 +56,24 @@ def gap_variance() -> pl.Expr:
 
 def with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
     """Biases, sigmas and chapter effects of the window that ends in the period's year."""
-    rows = valued.with_columns(_year=pl.col("period_start").dt.year().cast(pl.Int64))
-    if not rows.is_empty() and _is_constant(rows["_year"]) and _is_constant(rows["frequency"]):
+    year = valued["period_start"].dt.year().cast(pl.Int64)
+    if valued.is_empty() or (_is_constant(year) and _is_constant(valued["frequency"])):
         # The rows of one period, as they come: they need not be taken apart.
-        frequency, year = rows.select("frequency", "_year").row(0)
-        own = (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year)
-        return _with_window(rows, model, own).drop("_year")
+        window = no_window() if valued.is_empty() else model.window(valued["frequency"][0], year[0])
+        return _with_window(valued, window)
     parts = [
-        _with_window(part, model, (pl.col("frequency") == frequency) & (pl.col("window_end_year") == year))
-        for (frequency, year), part in rows.group_by("frequency", "_year", maintain_order=True)
+        _with_window(part.drop("_year"), model.window(str(frequency), int(own)))
+        for (frequency, own), part in valued.with_columns(_year=year).group_by(
+            "frequency", "_year", maintain_order=True
+        )
     ]
-    return (pl.concat(parts) if parts else _with_window(rows, model, pl.lit(False))).drop("_year")
+    return pl.concat(parts)
 
 
 def _is_constant(column: pl.Series) -> bool:
     return bool((column == column.first()).all())
 
 
-def _with_window(rows: pl.DataFrame, model: ReliabilityModel, own: pl.Expr) -> pl.DataFrame:
-    """Parameters of one frequency and window (`own`, over the model's tables), joined on one code each."""
-    pooled = {row["role"]: row for row in model.pooled.filter(own).iter_rows(named=True)}
-    for role in ("exporter", "importer"):
-        found = model.reliability.filter(own & (pl.col("role") == role)).select(
-            pl.col("reporter_code").alias(f"{role}_code"),
-            pl.col("bias_log").alias(f"{role}_bias_log"),
-            pl.col("bias_se_log").alias(f"_{role}_bias_se"),
-            pl.col("sigma_log").alias(f"{role}_sigma_log"),
-            pl.col("distance_log").alias(f"_{role}_distance"),
-        )
-        unseen = pooled[role]["sigma_log"] if role in pooled else DEFAULT_SIGMA_LOG
-        rows = rows.join(found, on=f"{role}_code", how="left", maintain_order="left").with_columns(
-            pl.col(f"{role}_bias_log").fill_null(0.0),
-            pl.col(f"_{role}_distance").fill_null(DEFAULT_SIGMA_LOG),
-            pl.col(f"_{role}_bias_se").fill_null(PRIOR_BIAS_VARIANCE**0.5),
-            pl.col(f"{role}_sigma_log").fill_null(unseen),
-        )
-    effects = model.chapter_effects.filter(own).select("chapter_code", chapter_effect_log="effect_log")
-    default = pooled.get("exporter", {"chapter_effect_log": 0.0, "tail_ratio": 1.0})
-    rows = with_arrival(rows, model.arrival_lags.filter(own))
-    return rows.join(effects, on="chapter_code", how="left", maintain_order="left").with_columns(
-        pl.col("chapter_effect_log").fill_null(default["chapter_effect_log"]),
-        _tail=pl.lit(default["tail_ratio"], dtype=pl.Float64),
-    )
+def _with_window(rows: pl.DataFrame, window: WindowParameters) -> pl.DataFrame:
+    """Parameters of one frequency and window."""
+    return with_arrival(rows, window.lags).with_columns(window.columns(rows))

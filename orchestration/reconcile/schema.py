@@ -232,6 +232,17 @@ CHAPTER_EFFECTS: Schema = {
     "pair_count": COUNT,
 }
 
+CHAPTER_SIGMAS: Schema = {
+    "window_start_year": COUNT,
+    "window_end_year": COUNT,
+    "frequency": TEXT,
+    "role": TEXT,
+    "reporter_code": TEXT,
+    "chapter_code": TEXT,
+    "sigma_log": NUMBER,
+    "pair_count": COUNT,
+}
+
 ARRIVAL_LAGS: Schema = {
     "window_start_year": COUNT,
     "window_end_year": COUNT,

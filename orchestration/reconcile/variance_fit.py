@@ -25,6 +25,8 @@ from orchestration.reconcile.reporting_distance import reporting_distances
 from orchestration.reconcile.robust_regression import NORMAL_MEDIAN_ABSOLUTE
 
 STUDENT_DEGREES = 4.0
+# By how many pairs the variance of a chapter is drawn to that of the reporter (S6).
+CHAPTER_PRIOR = 50.0
 # Expected curvature of the Student likelihood in the logarithm of a variance, per pair (Lange and others 1989).
 EXPECTED_CURVATURE = STUDENT_DEGREES / (2 * (STUDENT_DEGREES + 3))
 # Variances of reporters differ by a factor of about e between one and the next: 2 / var(ln s2) pairs of weight.
@@ -376,6 +378,25 @@ class VarianceFit:
         """How much wider than a normal's the middle nine tenths of the standardised residuals are; at least 1."""
         standard = np.abs(self.residual()) / np.sqrt(self.total_variance())
         return max(float(np.quantile(standard, 0.9)) / NORMAL_NINE_TENTHS, 1.0)
+
+    def chapter_ratios(self, is_exporter: bool) -> tuple[Array, Index]:
+        """By what factor each reporter's variance differs in each chapter, and its pairs (both reporters x chapters).
+
+        One expectation step of S6 on the pairs of a chapter, beginning at the reporter's variance, with CHAPTER_PRIOR
+        pairs more that say nothing else than it: a chapter of few pairs, or one whose pairs tell little of the
+        reporter because the partners err more, stays near 1.
+        """
+        cells = self.cells
+        index, own = (cells.i, self.var_x) if is_exporter else (cells.j, self.var_m)
+        # The weights are those of the fit, before its scale was calibrated.
+        square = self.residual() ** 2 * (self.calibration / self.total)
+        pull = ((STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0) / self.total
+        shape = (own.size, self.effect.size)
+        place, size = index * shape[1] + cells.g, shape[0] * shape[1]
+        moved = np.bincount(place, cells.total(self.scaled(pull) if is_exporter else pull), size).reshape(shape)
+        count = np.bincount(place, cells.length, size).reshape(shape).astype(np.int64)
+        ratio: Array = 1.0 + own[:, None] * moved / (count + CHAPTER_PRIOR)
+        return ratio, count
 
     def bias_errors(self, index: Index, size: int, cluster: Index, prior: float) -> Array:
         """Standard errors of the biases (or effects, prior 0) of the groups `index`.

@@ -1,9 +1,9 @@
-"""Whether years do better when they lean on months: `python -m bench.leaning --data data/files`.
+"""How much a finer fit of real years is worth: `python -m bench.held_back --data data/files`.
 
-Belongs here: half of the corridors of a run's years held back, the other half fitted alone and leaning on the months,
-and how likely each fit makes the gaps held back. Does not belong here: worlds whose truth is known (`accuracy`),
-verdicts. The run's folder is only read. Where years were rolled up from the same months, the months have seen what is
-held back: `--chapter` keeps to chapters that are filed annually.
+Belongs here: half of the corridors of a run's years held back, the other half fitted alone, leaning on months, and with
+sigmas by chapter, and how likely each fit makes the gaps held back. Does not belong here: worlds whose truth is known
+(`accuracy`), verdicts. The run's folder is only read. Where years were rolled up from the same months, the months have
+seen what is held back: `--chapter` keeps to chapters that are filed annually.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,35 +40,29 @@ def training_of(paths: DataPaths, frequency: str) -> pl.DataFrame:
 
 
 def likelihoods(model: reconcile.ReliabilityModel, rows: pl.DataFrame, end: int) -> pl.DataFrame:
-    """Rows of the window that ends in a year whose reporters and chapter the model has: log_likelihood of the gap
-    (Student), fewest (pairs of the less known reporter).
+    """Rows of the window that ends in a year whose reporters the model has: log_likelihood of the gap (Student), fewest
+    (pairs of the less known reporter).
     """
-    window = (pl.col("frequency") == "A") & (pl.col("window_end_year") == end)
     found = rows.filter(pl.col("year").is_between(end - 2, end)).with_row_index("row")
     for role in ROLES:
-        own = model.reliability.filter(window & (pl.col("role") == role))
-        found = found.join(
-            own.select(
-                pl.col("reporter_code").alias(f"{role}_code"),
-                pl.col("bias_log").alias(f"{role}_bias"),
-                (pl.col("sigma_log") ** 2).alias(f"{role}_variance"),
-                pl.col("pair_count").alias(f"{role}_pairs"),
-            ),
-            on=f"{role}_code",
-        )
-    effects = model.chapter_effects.filter(window).select("chapter_code", "effect_log")
-    left = pl.col("gap_log_ratio") - pl.col("exporter_bias") + pl.col("importer_bias") - pl.col("effect_log")
-    variance = pl.col("exporter_variance") + pl.col("importer_variance") + pl.col("extra_variance")
+        own = model.reliability.filter((pl.col("window_end_year") == end) & (pl.col("role") == role))
+        pairs = own.select(pl.col("reporter_code").alias(f"{role}_code"), pl.col("pair_count").alias(f"{role}_pairs"))
+        found = found.join(pairs, on=f"{role}_code")
+    found = found.with_columns(model.window("A", end).columns(found))
+    left = pl.col("gap_log_ratio") - pl.col("exporter_bias_log") + pl.col("importer_bias_log")
+    left = left - pl.col("chapter_effect_log")
+    variance = pl.col("exporter_sigma_log") ** 2 + pl.col("importer_sigma_log") ** 2 + pl.col("extra_variance")
     square = left**2 / (STUDENT_DEGREES * variance)
-    return (
-        found.join(effects, on="chapter_code")
-        .select(
-            "row",
-            log_likelihood=-(STUDENT_DEGREES + 1) / 2 * square.log1p() - variance.log() / 2,
-            fewest=pl.min_horizontal(f"{role}_pairs" for role in ROLES),
-        )
-        .sort("row")
-    )
+    return found.select(
+        "row",
+        log_likelihood=-(STUDENT_DEGREES + 1) / 2 * square.log1p() - variance.log() / 2,
+        fewest=pl.min_horizontal(f"{role}_pairs" for role in ROLES),
+    ).sort("row")
+
+
+def without_chapters(model: reconcile.ReliabilityModel) -> reconcile.ReliabilityModel:
+    """The same model with one sigma per reporter and role."""
+    return replace(model, chapter_sigmas=model.chapter_sigmas.clear())
 
 
 def _scatter(years: reconcile.ReliabilityModel, months: reconcile.ReliabilityModel, end: int) -> float:
@@ -102,19 +97,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     back = corridors.filter(pl.Series(held))
     kept = years.join(back, on=list(schema.CORRIDOR), how="anti")
     rest = years.join(back, on=list(schema.CORRIDOR), how="semi")
-    alone, leaning = reconcile.fit_reliability(kept), reconcile.fit_reliability(kept, months)
-    sys.stdout.write("what leaning adds to the log likelihood of a gap held back, mean\n")
+    chapters, leaning = reconcile.fit_reliability(kept), reconcile.fit_reliability(kept, months)
+    alone = without_chapters(chapters)
+    sys.stdout.write("what is added to the mean log likelihood of a gap held back, by leaning and by chapters\n")
     for end in months.reliability["window_end_year"].unique().sort():
-        one, other = (likelihoods(model, rest, end) for model in (alone, leaning))
-        gain = other["log_likelihood"] - one["log_likelihood"]
+        one = likelihoods(alone, rest, end)
         few = one["fewest"] < FEW_PAIRS
+        gains = [
+            likelihoods(model, rest, end)["log_likelihood"] - one["log_likelihood"]
+            for model in (without_chapters(leaning), chapters)
+        ]
         own = leaning.reliability.filter((pl.col("window_end_year") == end) & (pl.col("months_weight_ratio") > 0))
-        weight = own["months_weight_ratio"].median()
-        scatter = _scatter(alone, months, end)
         sys.stdout.write(
-            f"{end}: all {gain.mean():+.4f} of {gain.len():,}; reporters of fewer than {FEW_PAIRS} pairs "
-            f"{gain.filter(few).mean():+.4f} of {few.sum():,}; weight of months, median {weight:.2f}; "
-            f"scatter {scatter:.2f}\n"
+            f"{end}: leaning {gains[0].mean():+.4f} of {few.len():,}, reporters of fewer than {FEW_PAIRS} pairs "
+            f"{gains[0].filter(few).mean():+.4f} of {few.sum():,}, weight of months, median "
+            f"{own['months_weight_ratio'].median():.2f}, scatter {_scatter(alone, months, end):.2f}; "
+            f"chapters {gains[1].mean():+.4f}\n"
         )
 
 
