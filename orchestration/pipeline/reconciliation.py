@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
@@ -129,14 +130,27 @@ def _pair_period(
     complete = ",".join(completeness.filter(pl.col("is_complete"))["reporter_code"].to_list())
     fingerprint = combine(*(sha256_of_file(path) for path in inputs), complete, code)
     current = stamps.is_current(key, fingerprint, outputs.values())
-    if not current:
-        _write_pairs(inputs, key, completeness, tables, outputs)
+    if current:
+        counted = _counted(pl.scan_parquet(outputs["pairs"]), *_PAIR_AMOUNTS).collect()
+    else:
+        counted = _write_pairs(inputs, key, completeness, tables, outputs)
         stamps.write(key, fingerprint)
-    counted = pl.scan_parquet(outputs["pairs"]).select(
-        pl.len(), exact_sum("exporter_value_usd") + exact_sum("importer_value_usd")
-    )
-    rows, value = counted.collect().row(0)
-    return PeriodSummary(key, int(rows), float(value or 0.0), current)
+    return _summary(key, counted, current)
+
+
+_PAIR_AMOUNTS = ("exporter_value_usd", "importer_value_usd")
+Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
+
+
+def _counted(rows: Rows, *amounts: str) -> Rows:
+    """Number of rows and what the amounts add up to, as a decimal: (rows, value_usd)."""
+    return rows.select(rows=pl.len(), value_usd=pl.sum_horizontal(exact_total(name) for name in amounts))
+
+
+def _summary(key: str, counted: pl.DataFrame, is_current: bool) -> PeriodSummary:
+    """Summary of a period from what its slices count."""
+    rows, value = counted.select(exact_sum("rows"), exact_sum("value_usd")).row(0)
+    return PeriodSummary(key, int(rows), float(value or 0.0), is_current)
 
 
 def _write_pairs(
@@ -145,11 +159,11 @@ def _write_pairs(
     completeness: pl.DataFrame,
     tables: reconcile.ReconcileTables,
     outputs: Mapping[str, Path],
-) -> None:
-    """Pair one period, slice by slice; what the slices teach is joined and thinned."""
+) -> pl.DataFrame:
+    """Pair one period, slice by slice; what the slices teach is joined and thinned. Returns their counts."""
     frequency, period = key.split("-", 1)
     year = int(period) if frequency == "A" else None
-    areas, training, sources = [], [], []
+    areas, training, sources, counts = [], [], [], []
     with (
         tempfile.TemporaryDirectory(prefix="slices-", dir=_made(outputs["pairs"].parent.parent)) as folder,
         SlicedTable(outputs["pairs"]) as pairs,
@@ -159,6 +173,7 @@ def _write_pairs(
         for declarations in period_rows.frames:
             paired = reconcile.pair(declarations, completeness, tables, period_rows.facts)
             pairs.add(paired.pairs)
+            counts.append(_counted(paired.pairs, *_PAIR_AMOUNTS))
             filed.add(paired.sources)
             areas.append(reconcile.nes_declared(declarations, tables))
             with_source = reconcile.cif_sources(paired.pairs, tables)
@@ -167,6 +182,7 @@ def _write_pairs(
     write_frame(outputs["nes_declared"], pl.concat(areas))
     write_frame(outputs["valuation_training"], reconcile.thin_valuation_training(pl.concat(training)))
     write_frame(outputs["cif_source_values"], _added(sources))
+    return pl.concat(counts)
 
 
 def _made(folder: Path) -> Path:
@@ -316,12 +332,12 @@ def _reconcile_period(
     outputs = {name: paths.table("reconciled", name, key) for name in FLOW_TABLES}
     fingerprint = combine(*(sha256_of_file(path) for path in inputs.values()), fitted)
     current = stamps.is_current(key, fingerprint, outputs.values())
-    if not current:
-        _write_flows(inputs, completeness_of(paths, key), models, estimator, reference, outputs)
+    if current:
+        counted = _counted(pl.scan_parquet(outputs["mirror_flows"]), "reconciled_fob_usd").collect()
+    else:
+        counted = _write_flows(inputs, completeness_of(paths, key), models, estimator, reference, outputs)
         stamps.write(key, fingerprint)
-    counted = pl.scan_parquet(outputs["mirror_flows"]).select(pl.len(), exact_sum("reconciled_fob_usd")).collect()
-    rows, value = counted.row(0)
-    return PeriodSummary(key, int(rows), float(value or 0.0), current)
+    return _summary(key, counted, current)
 
 
 def _write_flows(
@@ -331,8 +347,8 @@ def _write_flows(
     estimator: reconcile.Estimator,
     reference: Reference,
     outputs: Mapping[str, Path],
-) -> None:
-    """Write the three tables of one period that the flows are told in (FLOW_TABLES), slice by slice.
+) -> pl.DataFrame:
+    """Write the three tables of one period that the flows are told in (FLOW_TABLES), slice by slice; returns counts.
 
     What needs the whole period, totals and areas nes, is made first from the few columns it needs.
     """
@@ -352,7 +368,7 @@ def _write_flows(
     is_wanted = pl.col("product_code").is_in(declared["product_code"].unique().sort().implode())
     lacking = pl.concat([read(part, _LACKING_COLUMNS).filter(is_wanted) for part in parts])
     reallocations = reconcile.reallocate_nes(declared, lacking, margin, fob_importers)
-    raked_totals = []
+    raked_totals, counts = [], []
     with SlicedTable(outputs["mirror_flows"]) as written:
         for part in parts:
             flows = reconcile.estimate(read(part, list(schema.VALUED)), models[reconcile.VALUE], estimator)
@@ -364,8 +380,10 @@ def _write_flows(
                 given = given.filter(pl.col("mirror_flow_id").is_in(own.implode()))
             written.add(reconcile.with_nes(reconcile.rake_flows(flows, raked), given))
             raked_totals.append(raked)
+            counts.append(_counted(flows, "reconciled_fob_usd"))
     write_frame(outputs["mirror_totals"], pl.concat(raked_totals))
     write_frame(outputs["nes_reallocations"], reallocations)
+    return pl.concat(counts)
 
 
 _MARGIN_COLUMNS = ("importer_value_usd", "cif_source", "importer_fob_usd")

@@ -135,7 +135,12 @@ def fit_reliability(training: pl.DataFrame, months: ReliabilityModel | None = No
     )
     # Text is let go of: the numbers of every row are all that is needed from here on.
     del training
-    ordered = numbered.sort("frequency", "year", *_GROUPS, "gap_log_ratio", "extra_variance", "previous_month_ratio")
+    # Year, exporter, importer and chapter as one number: a sort by eight columns takes a third longer.
+    sizes = [len(names[role]["code"]) for role in names] + [len(chapters)]
+    cell = pl.col("year")
+    for name, size in zip(_GROUPS, sizes, strict=True):
+        cell = cell * size + pl.col(name)
+    ordered = numbered.sort("frequency", cell, "gap_log_ratio", "extra_variance", "previous_month_ratio")
     del numbered
     columns = _columns(ordered)
     windows = _windows(ordered)

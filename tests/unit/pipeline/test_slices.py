@@ -11,6 +11,7 @@ import pytest
 
 from bench.speed import SEEDS_DIR, make
 from orchestration.pipeline import reconciliation, slices
+from orchestration.pipeline.declarations import PeriodSummary
 from orchestration.pipeline.paths import DataPaths
 from orchestration.pipeline.plan import with_rolled_up_years
 from orchestration.pipeline.slices import WHOLE, Slice, SlicedTable, cut, read_slice, slices_of
@@ -166,6 +167,26 @@ def test_large_periods_are_worked_alone_in_every_stage(
     assert len(largest) == 1
     # Pairing goes by declared rows; valuation and flows by pairs, of which every period has some; fits are no periods.
     assert [found for found in alone if found] == [largest, set(rows), set(rows)]
+
+
+def test_a_period_that_is_done_again_for_nothing_tells_the_same_of_itself(
+    reconciled: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, list[tuple[list[PeriodSummary], list[PeriodSummary]]]] = {
+        "pair_periods": [],
+        "reconcile_periods": [],
+    }
+    for name, found in told.items():
+        stage = getattr(reconciliation, name)
+        monkeypatch.setattr(reconciliation, name, lambda *given, s=stage, f=found: f.append((s(*given), s(*given))))
+    reconciled(150)
+    for ((first, again),) in told.values():
+        assert [summary.was_current for summary in again] == [True] * len(first)
+        assert not any(summary.was_current for summary in first)
+        assert [(s.period_key, s.row_count, s.value_usd) for s in first] == [
+            (s.period_key, s.row_count, s.value_usd) for s in again
+        ]
+        assert min(summary.row_count for summary in first) > 0
 
 
 def test_a_valuation_beside_other_pairs_is_refused(tmp_path: Path) -> None:
