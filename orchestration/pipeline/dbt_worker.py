@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import threading
+from pathlib import Path
 
 # Registered before anything else, hence run last: taking the libraries apart again takes seconds and gains nothing.
 _status = [0]
@@ -22,6 +23,7 @@ from orchestration.pipeline.processes import ABANDONED, collect_garbage_seldom  
 collect_garbage_seldom()
 
 from dbt.cli.main import dbtRunner  # noqa: E402
+from dbt.contracts.graph.manifest import Manifest  # noqa: E402
 
 PARSED = "parsed"
 FAILED, UNANSWERABLE = 1, 2
@@ -30,10 +32,12 @@ FAILED, UNANSWERABLE = 1, 2
 def main(project: str, writes_manifest: bool) -> int:
     """Exit status: 0 well or not needed, 1 a model or test failed, 2 dbt itself could not go on."""
     places = ["--project-dir", project, "--profiles-dir", project]
-    parsed = dbtRunner().invoke(["--quiet", *([] if writes_manifest else ["--no-write-json"]), "parse", *places])
+    parsed = dbtRunner().invoke(["--quiet", "--no-write-json", "parse", *places])
     if not parsed.success:
         print(parsed.exception or "", flush=True)
         return UNANSWERABLE
+    if writes_manifest:
+        _write_manifest(parsed.result, Path(project) / "target")
     gc.freeze()
     print(PARSED, flush=True)
     asked = sys.stdin.readline()
@@ -45,6 +49,14 @@ def main(project: str, writes_manifest: bool) -> int:
         print(built.exception, flush=True)
         return UNANSWERABLE
     return 0 if built.success else FAILED
+
+
+def _write_manifest(manifest: Manifest, target: Path) -> None:
+    """Under a temporary name and renamed: dbt's own writing leaves half a file to whoever reads it meanwhile."""
+    target.mkdir(exist_ok=True)
+    temporary = target / f".manifest.{os.getpid()}.tmp"
+    manifest.write(str(temporary))
+    temporary.replace(target / "manifest.json")
 
 
 def _end_with_the_run() -> None:

@@ -59,6 +59,16 @@ def test_the_exit_status_says_so_when_a_model_fails(project: Path) -> None:
         assert process.wait() == 1
 
 
+def test_a_reader_keeps_the_whole_old_manifest_when_another_process_parses_anew(project: Path) -> None:
+    with ensure_manifest(project).open("rb") as reader:
+        (project / "models" / "numbers.sql").write_text("select 2 as other_number", encoding="utf-8")
+        fresh = ensure_manifest(project).read_bytes()
+        old = reader.read()
+    code = [json.loads(text)["nodes"]["model.one.numbers"]["raw_code"] for text in (old, fresh)]
+    assert code == ["select 1 as number", "select 2 as other_number"]
+    assert [path.name for path in (project / "target").glob(".*")] == []
+
+
 def test_dbts_own_words_are_told_when_the_project_does_not_parse(project: Path) -> None:
     (project / "models" / "numbers.sql").write_text("select * from {{ ref('nowhere') }}", encoding="utf-8")
     with pytest.raises(ManifestError, match="nowhere"):
