@@ -6,15 +6,16 @@ expectations about the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from orchestration import reconcile
-from orchestration.reconcile.schema import DECLARATIONS
+from orchestration.reconcile.schema import DECLARATIONS, RELIABILITY_TRAINING
 
 GERMANY, POLAND, CANADA, AUSTRALIA, KAZAKHSTAN, RUSSIA, KYRGYZSTAN = "276", "616", "124", "036", "398", "643", "417"
 ISO3 = {GERMANY: "DEU", POLAND: "POL", CANADA: "CAN", AUSTRALIA: "AUS", KAZAKHSTAN: "KAZ", RUSSIA: "RUS"}
@@ -164,4 +165,31 @@ def reconciled(declarations: pl.DataFrame, completeness: pl.DataFrame, tables: r
         reliability=reliability,
         quantities=quantities,
         flows=pl.concat(reconcile.reconcile_quantities(reconcile.estimate(v, reliability), quantities) for v in valued),
+    )
+
+
+def gaps_between(
+    i: np.ndarray,
+    j: np.ndarray,
+    chapters: Sequence[str],
+    gap: np.ndarray,
+    frequency: str = "A",
+    year: int | np.ndarray = 2019,
+) -> pl.DataFrame:
+    """Training rows (schema RELIABILITY_TRAINING) of numbered exporters and importers (0 is 001), all neighbours."""
+    ends = {role: [f"{n + 1:03d}" for n in numbers] for role, numbers in (("exporter", i), ("importer", j))}
+    return pl.DataFrame(
+        {
+            "frequency": [frequency] * i.size,
+            "year": np.broadcast_to(year, i.size),
+            **{f"{role}_code": codes for role, codes in ends.items()},
+            **{f"{role}_iso3": [f"P{code[1:]}" for code in codes] for role, codes in ends.items()},
+            "chapter_code": chapters,
+            "gap_log_ratio": gap,
+            "extra_variance": np.zeros(i.size),
+            "previous_month_ratio": [None] * i.size,
+            "distance_km": [None] * i.size,
+            "is_contiguous": [True] * i.size,
+        },
+        schema=dict(RELIABILITY_TRAINING),
     )

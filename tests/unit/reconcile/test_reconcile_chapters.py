@@ -15,9 +15,10 @@ import pytest
 from orchestration import reconcile
 from orchestration.reconcile.reliability import LEAST_CHAPTER_PAIRS
 from orchestration.reconcile.reports import with_parameters
-from orchestration.reconcile.schema import CHAPTER_SIGMAS, RELIABILITY_TRAINING
+from orchestration.reconcile.schema import CHAPTER_SIGMAS
 from orchestration.reconcile.variance_fit import CHAPTER_PRIOR, STUDENT_DEGREES, fit_variances
 from orchestration.reconcile.window_parameters import DEFAULT_SIGMA_LOG, no_window
+from tests.unit.reconcile.builders import gaps_between
 
 PLACES = [f"{n:03d}" for n in range(1, 25)]
 CHAPTERS = ("03", "10", "84")
@@ -34,23 +35,7 @@ def _gaps(factor: float, rows_per_chapter: int, seed: int = 1) -> pl.DataFrame:
     chapter = np.arange(i.size) % len(CHAPTERS)
     own = np.where((i == BAD) & (chapter == 0), factor * SIGMA, SIGMA)
     gap = own * random.normal(size=i.size) - SIGMA * random.normal(size=i.size)
-    return pl.DataFrame(
-        {
-            "frequency": ["A"] * i.size,
-            "year": [2019] * i.size,
-            "exporter_code": [PLACES[n] for n in i],
-            "exporter_iso3": [f"P{PLACES[n][1:]}" for n in i],
-            "importer_code": [PLACES[n] for n in j],
-            "importer_iso3": [f"P{PLACES[n][1:]}" for n in j],
-            "chapter_code": [CHAPTERS[c] for c in chapter],
-            "gap_log_ratio": gap,
-            "extra_variance": [0.0] * i.size,
-            "previous_month_ratio": [None] * i.size,
-            "distance_km": [None] * i.size,
-            "is_contiguous": [True] * i.size,
-        },
-        schema=dict(RELIABILITY_TRAINING),
-    )
+    return gaps_between(i, j, [CHAPTERS[c] for c in chapter], gap)
 
 
 def _ratios(model: reconcile.ReliabilityModel, role: str) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from orchestration.reconcile.leaning import (
     OtherFit,
     drawn_to,
 )
-from orchestration.reconcile.schema import RELIABILITY_TRAINING
+from tests.unit.reconcile.builders import gaps_between
 
 PLACES = [f"{n:03d}" for n in range(1, 31)]
 FEW = 12
@@ -94,23 +94,7 @@ def _gaps(
         alone = (j < size - FEW) | (np.arange(i.size) % rows == 0)
         i, j = i[alone], j[alone]
     gap = sigma["exporter"][i] * random.normal(size=i.size) - sigma["importer"][j] * random.normal(size=i.size)
-    return pl.DataFrame(
-        {
-            "frequency": [frequency] * i.size,
-            "year": [2019] * i.size,
-            "exporter_code": [PLACES[n] for n in i],
-            "exporter_iso3": [f"P{PLACES[n][1:]}" for n in i],
-            "importer_code": [PLACES[n] for n in j],
-            "importer_iso3": [f"P{PLACES[n][1:]}" for n in j],
-            "chapter_code": ["10"] * i.size,
-            "gap_log_ratio": gap,
-            "extra_variance": [0.0] * i.size,
-            "previous_month_ratio": [None] * i.size,
-            "distance_km": [None] * i.size,
-            "is_contiguous": [True] * i.size,
-        },
-        schema=dict(RELIABILITY_TRAINING),
-    )
+    return gaps_between(i, j, ["10"] * i.size, gap, frequency)
 
 
 def _true() -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from orchestration.reconcile.schema import (
     FrameError,
 )
 from orchestration.reconcile.variance_fit import fit_variances
+from tests.unit.reconcile.builders import gaps_between
 
 PLACES = [f"{n:03d}" for n in range(1, 25)]
 
@@ -42,23 +43,8 @@ def _gaps(
     x, m = random.normal(size=i.size), random.normal(size=i.size)
     chapter = np.arange(i.size) % 12
     gap = bias["exporter"][i] + sigma["exporter"][i] * x - bias["importer"][j] - sigma["importer"][j] * m
-    return pl.DataFrame(
-        {
-            "frequency": ["A"] * i.size,
-            "year": np.array(years)[np.arange(i.size) % len(years)],
-            "exporter_code": [PLACES[n] for n in i],
-            "exporter_iso3": [f"P{PLACES[n][1:]}" for n in i],
-            "importer_code": [PLACES[n] for n in j],
-            "importer_iso3": [f"P{PLACES[n][1:]}" for n in j],
-            "chapter_code": [f"{c:02d}" for c in chapter],
-            "gap_log_ratio": gap,
-            "extra_variance": np.zeros(i.size),
-            "previous_month_ratio": [None] * i.size,
-            "distance_km": [None] * i.size,
-            "is_contiguous": [True] * i.size,
-        },
-        schema=dict(RELIABILITY_TRAINING),
-    )
+    year = np.array(years)[np.arange(i.size) % len(years)]
+    return gaps_between(i, j, [f"{c:02d}" for c in chapter], gap, year=year)
 
 
 def _role(model: reconcile.ReliabilityModel, role: str, column: str) -> np.ndarray:
