@@ -19,6 +19,7 @@ from orchestration.reconcile.arrival_frames import arrival_table, no_lags
 from orchestration.reconcile.editions import is_one_edition
 from orchestration.reconcile.effects_design import Array, Index, in_one_thread
 from orchestration.reconcile.leaning import OtherFit
+from orchestration.reconcile.numbering import place_among
 from orchestration.reconcile.schema import (
     ARRIVAL_LAGS,
     CHAPTER_EFFECTS,
@@ -31,7 +32,7 @@ from orchestration.reconcile.schema import (
     require,
     shape,
 )
-from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, SHRUNK_SHARE, VarianceFit, fit_variances
+from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE, VarianceFit, fit_variances, is_shrunk
 from orchestration.reconcile.window_parameters import WindowParameters, no_window, windows_of
 
 METHOD_NAME, METHOD_VERSION = "variance_components", "3"
@@ -194,7 +195,7 @@ def _names(training: pl.DataFrame, role: str) -> pl.DataFrame:
 
 def _numbers(column: str, names: pl.Series) -> pl.Expr:
     """Place of each row's value among sorted names."""
-    return pl.col(column).cast(pl.Enum(names)).to_physical().cast(pl.Int64).alias(column)
+    return place_among(names, pl.col(column), strict=True).alias(column)
 
 
 def _columns(ordered: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
@@ -260,28 +261,26 @@ def _fit_window(
         _present(rows[name], size) for name, size in zip(_GROUPS, sizes, strict=True)
     )
     arrivals = Arrivals(rows["previous_month_ratio"], rows["distance_km"], rows["is_contiguous"])
-    other = _other_fit(months, window, {"exporter": exporters, "importer": importers})
+    taken = {"exporter": exporters, "importer": importers}
+    other = _other_fit(months, window, taken)
     fit = fit_variances(i, j, g, rows["gap_log_ratio"], rows["extra_variance"], arrivals, other)
     # The same goods of the same corridor err alike month after month: the cells of the fit are the clusters.
-    cluster = fit.cells.number()
+    cluster, own_pairs = fit.cells.number(), fit.own_pairs()
     by_role = [
-        _role_table(fit, window, role, taken, cluster, distance)
-        for role, taken, distance in zip(("exporter", "importer"), (exporters, importers), fit.distances, strict=True)
+        _role_table(fit, window, role, own, cluster, distance, own_pairs)
+        for (role, own), distance in zip(taken.items(), fit.distances, strict=True)
     ]
     return (
         pl.concat(by_role),
         _chapter_table(fit, window.chapters.gather(chapters).to_list(), window.columns(), cluster),
         _pooled_table(fit, window.columns()),
         arrival_table(fit, window.columns()),
-        pl.concat(
-            _chapter_sigmas(fit, window, role, taken, chapters)
-            for role, taken in (("exporter", exporters), ("importer", importers))
-        ),
+        pl.concat(_chapter_sigmas(fit, window, role, own, chapters) for role, own in taken.items()),
     )
 
 
 def _role_table(
-    fit: VarianceFit, window: _Window, role: str, taken: Index, cluster: Index, distance: Array
+    fit: VarianceFit, window: _Window, role: str, taken: Index, cluster: Index, distance: Array, own_pairs: Array
 ) -> pl.DataFrame:
     """Reliability of one role in one window."""
     is_exporter = role == "exporter"
@@ -299,8 +298,8 @@ def _role_table(
             "sigma_se_log": fit.sigma_errors(index, variance, cluster, fit.prior_counts()[here]),
             "distance_log": distance,
             "pair_count": np.bincount(index, minlength=taken.size).astype(np.int64),
-            "is_shrunk": fit.prior_share()[here] > SHRUNK_SHARE,
-            "months_weight_ratio": fit.other_share()[here],
+            "is_shrunk": is_shrunk(own_pairs)[here],
+            "months_weight_ratio": fit.other_share(own_pairs)[here],
         }
     )
     named = window.columns() | {"role": role, "method_name": METHOD_NAME, "method_version": METHOD_VERSION}

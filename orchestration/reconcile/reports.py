@@ -56,11 +56,12 @@ def gap_variance() -> pl.Expr:
 
 def with_parameters(valued: pl.DataFrame, model: ReliabilityModel) -> pl.DataFrame:
     """Biases, sigmas and chapter effects of the window that ends in the period's year."""
+    if valued.is_empty():
+        return _with_window(valued, no_window())
     year = valued["period_start"].dt.year().cast(pl.Int64)
-    if valued.is_empty() or (_is_constant(year) and _is_constant(valued["frequency"])):
+    if _is_constant(year) and _is_constant(valued["frequency"]):
         # The rows of one period, as they come: they need not be taken apart.
-        window = no_window() if valued.is_empty() else model.window(valued["frequency"][0], year[0])
-        return _with_window(valued, window)
+        return _with_window(valued, model.window(valued["frequency"][0], year[0]))
     parts = [
         _with_window(part.drop("_year"), model.window(str(frequency), int(own)))
         for (frequency, own), part in valued.with_columns(_year=year).group_by(

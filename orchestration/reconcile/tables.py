@@ -11,6 +11,7 @@ from functools import cached_property
 import polars as pl
 
 from orchestration.reconcile.edition_links import EditionSteps, edition_steps
+from orchestration.reconcile.numbering import place_among
 from orchestration.reconcile.schema import CORRIDOR, FrameError
 
 CORRELATION_COLUMNS = ("hs_revision", "product_code", "older_hs_revision", "older_product_code")
@@ -66,7 +67,7 @@ class ReconcileTables:
         codes, facts = self._known_corridors
         # All corridors stand in order, so that a corridor's place follows from its two codes: a join would make a
         # hash of all of them anew every time.
-        exporter, importer = (ends[c].cast(pl.Enum(codes), strict=False).to_physical().cast(pl.Int64) for c in CORRIDOR)
+        exporter, importer = (place_among(codes, ends[c]) for c in CORRIDOR)
         found = facts.select(pl.all().gather(exporter * len(codes) + importer))
         flags = ("is_contiguous", "is_landlocked_exporter", "is_landlocked_importer")
         return ends.hstack(found.with_columns(pl.col(flags).fill_null(False)))

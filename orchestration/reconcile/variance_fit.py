@@ -19,7 +19,7 @@ import numpy as np
 from scipy.linalg import solve
 
 from orchestration.reconcile.arrival import PRIOR_ROWS, Arrivals, exporter_scale, pinned_groups, without_timing
-from orchestration.reconcile.effects_design import Array, Design, Index, in_one_thread
+from orchestration.reconcile.effects_design import Array, Design, Index, Mask, in_one_thread
 from orchestration.reconcile.leaning import OtherFit, drawn_to
 from orchestration.reconcile.reporting_distance import reporting_distances
 from orchestration.reconcile.robust_regression import NORMAL_MEDIAN_ABSOLUTE
@@ -196,15 +196,24 @@ class VarianceFit:
 
     def precision(self) -> Array:
         """What a row counts in every mean: the weight of a Student t with few degrees of freedom, over its variance."""
-        weight = self._denominator(self.residual() ** 2)
+        weight: Array = STUDENT_DEGREES * self.total
+        weight += self.residual() ** 2
         np.divide(STUDENT_DEGREES + 1, weight, out=weight)
         return weight
 
-    def _denominator(self, square: Array) -> Array:
-        """nu S + r^2 of every row, in an array of its own."""
-        total: Array = STUDENT_DEGREES * self.total
-        total += square
-        return total
+    def _pull(self, total: Array, inverse: Array) -> Array:
+        """Twice the slope of the Student likelihood in the variance of each row, given variances and 1 over them.
+
+        ((nu + 1) r^2 / (nu S + r^2) - 1) / S, step by step in few arrays: every copy of the rows takes time.
+        """
+        square = self.residual() ** 2
+        denominator = STUDENT_DEGREES * total
+        denominator += square
+        pull: Array = np.divide(square, denominator, out=square)
+        pull *= STUDENT_DEGREES + 1
+        pull -= 1.0
+        pull *= inverse
+        return pull
 
     def update_biases(self) -> None:
         """Biases and effects by robust weighted least squares, the biases drawn to zero by their prior.
@@ -235,12 +244,7 @@ class VarianceFit:
         change of a logarithm of a reporter's variance, or less where its standard error is large.
         """
         inverse = 1.0 / self.total
-        # ((nu + 1) r^2 / (nu S + r^2) - 1) / S, step by step in one array: every copy of the rows takes time.
-        square = self.residual() ** 2
-        pull = np.divide(square, self._denominator(square), out=square)
-        pull *= STUDENT_DEGREES + 1
-        pull -= 1.0
-        pull *= inverse
+        pull = self._pull(self.total, inverse)
         variances, prior, counts = self._priors()
         score, information = self._score(pull), self._information(inverse)
         drawn = prior / variances
@@ -291,22 +295,18 @@ class VarianceFit:
         counts = [own**2 * np.bincount(index, cells.total(part**2), own.size) for index, part, own in roles]
         return np.concatenate(counts).astype(np.float64)
 
-    def prior_share(self) -> Array:
-        """How much of each variance would come from the common one had it nothing else, 0 to 1."""
-        share: Array = PRIOR_COUNT / (self.own_pairs() + PRIOR_COUNT)
-        return share
-
-    def other_share(self) -> Array:
+    def other_share(self, own_pairs: Array) -> Array:
         """How much of each variance comes from the other fit, 0 to 1, exporters before importers."""
-        pull = np.zeros(self.prior_counts().size) if self.drawn is None else 0.5 * self.drawn[1]
-        share: Array = pull / (pull + EXPECTED_CURVATURE * self.own_pairs() + 1e-12)
+        pull = np.zeros_like(own_pairs) if self.drawn is None else 0.5 * self.drawn[1]
+        share: Array = pull / (pull + EXPECTED_CURVATURE * own_pairs + 1e-12)
         return share
 
     def lean_on(self, other: OtherFit) -> None:
         """Draw every variance to what another fit found of the same reporter, exporters before importers."""
         ln_variance = np.log(np.concatenate([self.var_x, self.var_m]))
-        error = 1.0 / (EXPECTED_CURVATURE * np.maximum(self.own_pairs(), 1e-12))
-        self.drawn = drawn_to(other, ln_variance, error, self.prior_share() <= SHRUNK_SHARE)
+        own_pairs = self.own_pairs()
+        error = 1.0 / (EXPECTED_CURVATURE * np.maximum(own_pairs, 1e-12))
+        self.drawn = drawn_to(other, ln_variance, error, ~is_shrunk(own_pairs))
 
     def _score(self, pull: Array) -> Array:
         """Slope of the Student likelihood in the logarithm of every variance.
@@ -389,13 +389,13 @@ class VarianceFit:
         cells = self.cells
         index, own = (cells.i, self.var_x) if is_exporter else (cells.j, self.var_m)
         # The weights are those of the fit, before its scale was calibrated.
-        square = self.residual() ** 2 * (self.calibration / self.total)
-        pull = ((STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0) / self.total
+        fitted = self.total / self.calibration
+        pull = self._pull(fitted, 1.0 / fitted)
         shape = (own.size, self.effect.size)
         place, size = index * shape[1] + cells.g, shape[0] * shape[1]
         moved = np.bincount(place, cells.total(self.scaled(pull) if is_exporter else pull), size).reshape(shape)
         count = np.bincount(place, cells.length, size).reshape(shape).astype(np.int64)
-        ratio: Array = 1.0 + own[:, None] * moved / (count + CHAPTER_PRIOR)
+        ratio: Array = 1.0 + (own / self.calibration)[:, None] * moved / (count + CHAPTER_PRIOR)
         return ratio, count
 
     def bias_errors(self, index: Index, size: int, cluster: Index, prior: float) -> Array:
@@ -427,7 +427,7 @@ class VarianceFit:
         """
         fitted, own = self.total_variance() / self.calibration, variance / self.calibration
         square = self.residual() ** 2 / fitted
-        score = 0.5 / fitted * ((STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) - 1.0)
+        score = 0.5 * self._pull(fitted, 1.0 / fitted)
         slope = STUDENT_DEGREES * (STUDENT_DEGREES + 1) * square / (STUDENT_DEGREES + square) ** 2
         prior = 0.5 * counts / own**2
         information = 0.5 * np.bincount(index, slope / fitted**2, own.size) + prior
@@ -479,6 +479,12 @@ def fit_variances(
             _settle(fit, ())
     fit.calibrate()
     return fit
+
+
+def is_shrunk(own_pairs: Array) -> Mask:
+    """Variances of which the common one, had they nothing else, would make up more than SHRUNK_SHARE."""
+    mask: Mask = PRIOR_COUNT / (own_pairs + PRIOR_COUNT) > SHRUNK_SHARE
+    return mask
 
 
 def _settle(fit: VarianceFit, timing: tuple[int, ...]) -> None:

@@ -14,6 +14,7 @@ import polars as pl
 
 from orchestration.reconcile.arrival_frames import no_lags
 from orchestration.reconcile.effects_design import Array, Index
+from orchestration.reconcile.numbering import place_among
 from orchestration.reconcile.variance_fit import PRIOR_BIAS_VARIANCE
 
 ROLES = ("exporter", "importer")
@@ -65,8 +66,7 @@ class WindowParameters:
 
 def places(column: pl.Series, names: pl.Series) -> Index:
     """Place of each value among sorted names, their number for a value that is none of them."""
-    found = column.cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int64).fill_null(len(names))
-    return found.to_numpy()
+    return place_among(names, column).fill_null(len(names)).to_numpy()
 
 
 def windows_of(tables: Mapping[str, pl.DataFrame]) -> dict[Window, WindowParameters]:
